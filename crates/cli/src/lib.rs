@@ -1,1 +1,19 @@
-//! To come.
+//! The command line: one file a command, and the rim where errors become advice.
+//!
+//! **Invariant:** results go to standard output alone; progress, logs and errors to standard error.
+//! **Invariant:** only this crate chooses exit codes and writes hints.
+
+mod arguments;
+mod command;
+mod exit;
+mod failure;
+mod session;
+mod settings;
+mod surroundings;
+
+use std::process::ExitCode;
+
+/// Runs the command that the process's arguments name.
+pub fn main() -> ExitCode {
+    arguments::main()
+}

@@ -1,0 +1,97 @@
+//! The arguments of the process, and the way from them to a command.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::command;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::session::{Format, Session};
+use crate::settings::Settings;
+use crate::surroundings::Surroundings;
+
+/// Runs CI workflows side by side and keeps them out of each other's way.
+#[derive(Debug, Parser)]
+#[command(name = "interlock", version, max_term_width = 100, propagate_version = true)]
+struct Arguments {
+    /// Run as if started in DIR.
+    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Prints the script that completes Interlock's commands in a shell.
+    Completions(command::completions::Completions),
+}
+
+/// Parses the arguments, runs the command and reports how it ended.
+pub(crate) fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are answers, not errors; clap knows which stream each belongs to.
+            drop(error.print());
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    let format = arguments.format;
+    let exit = session(&arguments).and_then(|session| dispatch(arguments.command, &session));
+    exit.unwrap_or_else(|failure| report(&failure, format)).into()
+}
+
+fn session(arguments: &Arguments) -> Result<Session, Failure> {
+    let here = || std::env::current_dir().map_err(|error| Failure::from_error(Exit::Usage, &error));
+    let directory = match &arguments.directory {
+        Some(path) => {
+            std::path::absolute(path).map_err(|error| Failure::from_error(Exit::Usage, &error))?
+        }
+        None => here()?,
+    };
+    if !directory.is_dir() {
+        let what = format!("{} is not a directory", directory.display());
+        return Err(Failure::new(Exit::Usage, what).hinted("-C takes the directory to work in"));
+    }
+    let settings = Settings::find(&directory)?;
+    Ok(Session {
+        format: arguments.format,
+        surroundings: Surroundings::of_process(),
+        settings,
+        directory,
+    })
+}
+
+fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
+    match command {
+        Command::Completions(command) => command.run::<Arguments>(session),
+    }
+}
+
+fn report(failure: &Failure, format: Format) -> Exit {
+    let text = match format {
+        Format::Human => failure.render(),
+        Format::Json => failure.to_json().to_string(),
+    };
+    let mut stream = anstream::stderr().lock();
+    drop(std::io::Write::write_all(&mut stream, format!("{text}\n").as_bytes()));
+    failure.exit()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,91 @@
+//! An error as a person meets it: what happened, why, and what to do.
+
+use std::error::Error;
+use std::fmt::Write as _;
+
+use crate::exit::Exit;
+
+/// Why a command could not do what it was asked.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// Says what happened, with the exit code that goes with it.
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), causes: Vec::new(), hint: None }
+    }
+
+    /// Makes a failure from an error and the errors that caused it.
+    pub(crate) fn from_error(exit: Exit, error: &(dyn Error + 'static)) -> Self {
+        let mut failure = Self::new(exit, error.to_string());
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !failure.message.contains(&text) && !failure.causes.contains(&text) {
+                failure.causes.push(text);
+            }
+            source = cause.source();
+        }
+        failure
+    }
+
+    /// Adds what to do about it.
+    pub(crate) fn hinted(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Returns the exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Returns the sentence alone.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Returns the message, its causes and its hint, a line each.
+    pub(crate) fn render(&self) -> String {
+        let mut text = format!("error: {}", self.message);
+        for cause in &self.causes {
+            write!(text, "\n  because: {cause}").expect("a string takes all that is written");
+        }
+        if let Some(hint) = &self.hint {
+            write!(text, "\n  hint: {hint}").expect("a string takes all that is written");
+        }
+        text
+    }
+
+    /// Returns the same as one JSON object.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "error": { "message": self.message, "causes": self.causes, "hint": self.hint },
+            "exit_code": self.exit.code(),
+        })
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        let hint = "`interlock doctor --store URL` shows what the store can and cannot do";
+        Self::from_error(Exit::Unavailable, &error).hinted(hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_and_hint_stand_on_lines_of_their_own() {
+        let cause = std::io::Error::other("no space left");
+        let failure = Failure::from_error(Exit::Failed, &cause).hinted("free some space");
+        assert_eq!(failure.render(), "error: no space left\n  hint: free some space");
+    }
+}
