@@ -1,1 +1,7 @@
-//! To come.
+//! The loop that drives runs.
+
+pub mod delivery;
+pub mod notice;
+pub mod occasion;
+pub mod record;
+pub mod result;

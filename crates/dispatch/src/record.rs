@@ -1,0 +1,281 @@
+//! The directory of one run: its journal, its result, its logs and the lock that says it is alive.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::result::RunResult;
+
+/// Longest journal line read back; a longer one is damage.
+const MAX_LINE: u64 = 1024 * 1024;
+
+/// What is written down before it is done, so that a later call can clean up after a crash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Entry {
+    /// The run exists.
+    Created {
+        /// When.
+        at: Timestamp,
+        /// The path of the workflow in the repository.
+        path: String,
+        /// The display name of the workflow.
+        workflow: String,
+        /// The event that caused the run.
+        event: String,
+        /// The index of the delivery in its call.
+        delivery: usize,
+        /// In the environment of every process of the run.
+        marker: String,
+        /// The store that holds the run's groups.
+        store: String,
+    },
+    /// The run, or a job of it, asks for a place in a group.
+    Entering {
+        /// When.
+        at: Timestamp,
+        /// The record of the group.
+        group: String,
+        /// What proves the membership.
+        token: String,
+    },
+    /// A job starts.
+    JobStarting {
+        /// When.
+        at: Timestamp,
+        /// The key of the job.
+        job: String,
+        /// Its directory.
+        directory: PathBuf,
+    },
+    /// A job has ended, and its directory is dealt with.
+    JobEnded {
+        /// When.
+        at: Timestamp,
+        /// The key of the job.
+        job: String,
+    },
+}
+
+/// The directory of a run that this process drives.
+#[derive(Debug)]
+pub struct Record {
+    path: PathBuf,
+    journal: File,
+    // Held for as long as the record lives, and by nobody else: no child inherits it.
+    _owner: File,
+}
+
+/// What is found of a run.
+#[derive(Debug)]
+pub struct Found {
+    /// The id of the run, as the directory is named.
+    pub id: u64,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its state.
+    pub state: State,
+}
+
+/// How far a run came.
+#[derive(Debug)]
+pub enum State {
+    /// Some process drives it now.
+    Live,
+    /// It ended, with this result.
+    Ended(Box<RunResult>),
+    /// The process that drove it died. The file is the lock of the one who cleans up.
+    Orphaned(File),
+    /// Its files make no sense.
+    Damaged(String),
+}
+
+impl Record {
+    /// Makes the directory of a new run; the id is the first free one from `id` on.
+    pub fn create(root: &Path, mut id: u64) -> io::Result<(u64, Self)> {
+        DirBuilder::new().recursive(true).mode(0o700).create(root)?;
+        loop {
+            let path = root.join(id.to_string());
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok((id, Self::open(path)?)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => id += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let owner = open_lock(&path)?;
+        owner.lock()?;
+        fs::create_dir(path.join("logs"))?;
+        let mut options = OpenOptions::new();
+        let journal =
+            options.create(true).append(true).mode(0o600).open(path.join("journal.jsonl"))?;
+        Ok(Self { path, journal, _owner: owner })
+    }
+
+    /// Returns the directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the directory of the logs.
+    pub fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    /// Writes an entry down. A crash of this process cannot undo it.
+    pub fn append(&mut self, entry: &Entry) -> io::Result<()> {
+        let mut line = serde_json::to_vec(entry)?;
+        line.push(b'\n');
+        self.journal.write_all(&line)
+    }
+
+    /// Writes the result, whole or not at all.
+    pub fn finish(&self, result: &RunResult) -> io::Result<()> {
+        write_result(&self.path, result)
+    }
+}
+
+/// Writes `result.json` so that it appears whole or not at all.
+pub(crate) fn write_result(path: &Path, result: &RunResult) -> io::Result<()> {
+    let temporary = path.join("result.json.new");
+    let mut file =
+        OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(&serde_json::to_vec_pretty(result)?)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path.join("result.json"))
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path.join("owner.lock"))
+}
+
+/// Lists the runs under `root`, oldest first. What is not named by a number is not ours.
+pub fn list(root: &Path) -> io::Result<Vec<Found>> {
+    let entries = match fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let (Some(id), true) = (id, entry.file_type()?.is_dir()) else { continue };
+        found.push(Found { id, path: entry.path(), state: state(&entry.path()) });
+    }
+    found.sort_by_key(|found| found.id);
+    Ok(found)
+}
+
+fn state(path: &Path) -> State {
+    match fs::read(path.join("result.json")) {
+        Ok(bytes) => match serde_json::from_slice(&bytes) {
+            Ok(result) => State::Ended(Box::new(result)),
+            Err(error) => State::Damaged(format!("result.json: {error}")),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => unfinished(path),
+        Err(error) => State::Damaged(format!("result.json: {error}")),
+    }
+}
+
+fn unfinished(path: &Path) -> State {
+    let lock = match open_lock(path) {
+        Ok(lock) => lock,
+        Err(error) => return State::Damaged(format!("owner.lock: {error}")),
+    };
+    match lock.try_lock() {
+        // It may have ended between the two looks.
+        Ok(()) if path.join("result.json").exists() => state(path),
+        Ok(()) => State::Orphaned(lock),
+        Err(TryLockError::WouldBlock) => State::Live,
+        Err(TryLockError::Error(error)) => State::Damaged(format!("owner.lock: {error}")),
+    }
+}
+
+/// Reads a journal back; a torn last line is where the process died, and is left out.
+pub fn journal(path: &Path) -> io::Result<Vec<Entry>> {
+    let file = match File::open(path.join("journal.jsonl")) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut reader = BufReader::new(file);
+    let mut entries = Vec::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = io::Read::take(&mut reader, MAX_LINE).read_until(b'\n', &mut line)?;
+        if read == 0 || line.last() != Some(&b'\n') {
+            return Ok(entries);
+        }
+        match serde_json::from_slice(&line) {
+            Ok(entry) => entries.push(entry),
+            Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn created() -> Entry {
+        Entry::Created {
+            at: Timestamp::UNIX_EPOCH,
+            path: ".github/workflows/ci.yml".into(),
+            workflow: "ci".into(),
+            event: "push".into(),
+            delivery: 0,
+            marker: "m".into(),
+            store: "memory:".into(),
+        }
+    }
+
+    #[test]
+    fn two_runs_never_share_an_id() {
+        let root = tempfile::tempdir().unwrap();
+        let (first, _one) = Record::create(root.path(), 7).unwrap();
+        let (second, _two) = Record::create(root.path(), 7).unwrap();
+        assert_eq!((first, second), (7, 8));
+    }
+
+    #[test]
+    fn run_is_live_until_its_record_is_dropped() {
+        let root = tempfile::tempdir().unwrap();
+        let (_, mut record) = Record::create(root.path(), 7).unwrap();
+        record.append(&created()).unwrap();
+        assert!(matches!(list(root.path()).unwrap()[0].state, State::Live));
+        drop(record);
+        let found = list(root.path()).unwrap();
+        assert!(matches!(found[0].state, State::Orphaned(_)));
+        assert_eq!(journal(&found[0].path).unwrap(), [created()]);
+    }
+
+    #[test]
+    fn torn_last_line_is_left_out() {
+        let root = tempfile::tempdir().unwrap();
+        let (_, mut record) = Record::create(root.path(), 7).unwrap();
+        record.append(&created()).unwrap();
+        record.journal.write_all(b"{\"type\":\"job_st").unwrap();
+        assert_eq!(journal(record.path()).unwrap(), [created()]);
+    }
+
+    #[test]
+    fn strangers_are_not_runs() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("notes")).unwrap();
+        fs::write(root.path().join("12"), "a file").unwrap();
+        assert!(list(root.path()).unwrap().is_empty());
+    }
+}
