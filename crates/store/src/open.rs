@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind, Memory, Store};
+use crate::{Error, ErrorKind, File, Memory, Store};
+
+const KINDS: &str = "a store is memory:, file:PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, \
+    az://CONTAINER/PREFIX, git+https://…, git+ssh://… or git+file://…";
 
 /// What a store may take from its surroundings: variables, and where to keep state.
 #[derive(Clone, Debug, Default)]
@@ -17,11 +20,50 @@ pub struct Surroundings {
 
 /// Opens the store a URL names; an empty one names the embedded store in the state directory.
 ///
-/// Nothing is proved yet: a store that cannot be reached says so when it is used.
+/// Nothing beyond this machine is asked yet: what cannot be reached says so when it is used.
 pub async fn open(url: &str, surroundings: &Surroundings) -> Result<Arc<dyn Store>, Error> {
-    let _ = surroundings;
+    let refuse = |why: &str| Err(Error::new(ErrorKind::Unsupported, "store", "open", url, why));
+    if url.is_empty() {
+        return Ok(Arc::new(File::open(&surroundings.state.join("store.db")).await?));
+    }
     match url.split_once(':') {
         Some(("memory", "")) => Ok(Arc::new(Memory::default())),
-        _ => Err(Error::new(ErrorKind::Unsupported, "store", "open", url, "unknown kind of URL")),
+        Some(("file", rest)) => match file_path(rest) {
+            Some(path) => Ok(Arc::new(File::open(&path).await?)),
+            None => refuse("a file is named as file:PATH or file:///PATH, without another host"),
+        },
+        _ => refuse(KINDS),
+    }
+}
+
+/// Returns the path of `file:PATH`, `file:///PATH` or `file://localhost/PATH`.
+fn file_path(rest: &str) -> Option<PathBuf> {
+    let path = match rest.strip_prefix("//") {
+        Some(rest) => rest.strip_prefix("localhost").unwrap_or(rest),
+        None => rest,
+    };
+    let given = !path.is_empty() && (path.starts_with('/') || !rest.starts_with("//"));
+    (given && !path.ends_with('/')).then(|| PathBuf::from(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(rest: &str, path: Option<&str>) {
+        assert_eq!(file_path(rest), path.map(PathBuf::from), "{rest}");
+    }
+
+    #[test]
+    fn file_urls_are_read_with_and_without_slashes() {
+        check("store.db", Some("store.db"));
+        check("./a/store.db", Some("./a/store.db"));
+        check("/a/store.db", Some("/a/store.db"));
+        check("///a/store.db", Some("/a/store.db"));
+        check("//localhost/a/store.db", Some("/a/store.db"));
+        check("//elsewhere/a/store.db", None);
+        check("", None);
+        check("/a/", None);
     }
 }

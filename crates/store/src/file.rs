@@ -1,0 +1,216 @@
+//! The embedded store: one `SQLite` file on one machine, shared by many processes.
+//!
+//! `SQLite` makes a write whole and durable. It does not make writers take turns: its busy-waiting
+//! starves some of them, so writers here queue on an OS lock before they begin. Waiters are woken by a
+//! touch of that same lock file after each commit, and then read: the touch proves nothing.
+
+mod clock;
+mod database;
+mod place;
+mod turn;
+mod watch;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::error::check_size;
+use crate::{Error, ErrorKind, Expect, Key, Record, Store, StoreTime, Version, Written};
+
+use clock::Clock;
+use database::{Database, Fault};
+use place::{Lock, Place};
+use turn::{Turn, Waiting};
+use watch::Watch;
+
+const NAME: &str = "file";
+/// How long to queue behind other writers before saying that one of them hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A store in one file of this machine.
+#[derive(Debug)]
+pub struct File {
+    inner: Arc<Inner>,
+    // One of each: more would only queue inside SQLite, where nobody keeps order.
+    readers: Arc<Semaphore>,
+    writers: Arc<Semaphore>,
+    watch: Watch,
+    patience: Duration,
+}
+
+#[derive(Debug)]
+struct Inner {
+    place: Place,
+    clock: Clock,
+    // Held only by blocking tasks that have the semaphore's permit.
+    reader: Mutex<Option<Database>>,
+    writer: Mutex<Option<(Database, Lock)>>,
+}
+
+impl File {
+    /// Opens the store at a path, and makes it if there is nothing.
+    pub async fn open(path: &Path) -> Result<Self, Error> {
+        let place = Place::new(path);
+        let watch = Watch::new(place.lock_path());
+        let inner = Arc::new(Inner {
+            place,
+            clock: Clock::of_this_boot(),
+            reader: Mutex::default(),
+            writer: Mutex::default(),
+        });
+        let [readers, writers] = [(), ()].map(|()| Arc::new(Semaphore::new(1)));
+        let store = Self { inner, readers, writers, watch, patience: PATIENCE };
+        store.read_with("open", &path.display().to_string(), |_| Ok(())).await?;
+        Ok(store)
+    }
+
+    /// Reads in a blocking task, one at a time.
+    async fn read_with<R: Send + 'static>(
+        &self,
+        action: &'static str,
+        key: &str,
+        doing: impl FnOnce(&Database) -> Result<R, Fault> + Send + 'static,
+    ) -> Result<R, Error> {
+        let permit = Arc::clone(&self.readers).acquire_owned().await;
+        let inner = Arc::clone(&self.inner);
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let mut slot = locked(&inner.reader);
+            let database = inner.place.current(slot.take())?;
+            doing(slot.insert(database))
+        });
+        let done = task.await.unwrap_or_else(|panic| Err(Fault::unknown(panic)));
+        done.map_err(|fault| fault.into_error(action, key))
+    }
+
+    /// Writes in a blocking task that waits for its turn among all processes.
+    async fn write_with<R: Send + 'static>(
+        &self,
+        action: &'static str,
+        key: &Key,
+        doing: impl FnOnce(&mut Database, &Clock) -> Result<R, Fault> + Send + 'static,
+    ) -> Result<R, Error> {
+        let end = |fault: Fault| fault.into_error(action, key.as_str());
+        let permit = Arc::clone(&self.writers).acquire_owned();
+        let Ok(permit) = timeout(self.patience, permit).await else {
+            return Err(end(Fault::hanging(self.patience)));
+        };
+        let (mut waiting, turn) = turn::pair();
+        let inner = Arc::clone(&self.inner);
+        let mut task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            inner.write(turn, doing)
+        });
+        let Ok(done) = timeout(self.patience, &mut task).await else {
+            return Err(end(self.give_up(&mut waiting, task).await));
+        };
+        done.unwrap_or_else(|panic| Err(Fault::unknown(panic))).map_err(end)
+    }
+
+    /// Ends the wait for a turn that does not come. One that came but does not end may still write.
+    async fn give_up<R>(
+        &self,
+        waiting: &mut Waiting,
+        task: tokio::task::JoinHandle<Result<R, Fault>>,
+    ) -> Fault {
+        if waiting.abandon() {
+            return Fault::hanging(self.patience);
+        }
+        match timeout(self.patience, task).await {
+            Ok(Ok(Err(fault))) => fault,
+            _ => Fault::new(ErrorKind::Unknown, "the disk has not answered yet"),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for File {
+    async fn read(&self, key: &Key) -> Result<Option<Record>, Error> {
+        let owned = key.clone();
+        self.read_with("read", key.as_str(), move |database| database.read(&owned)).await
+    }
+
+    async fn write(&self, key: &Key, value: Bytes, expect: Expect) -> Result<Written, Error> {
+        check_size(NAME, key, value.len())?;
+        let owned = key.clone();
+        let write = move |database: &mut Database, clock: &Clock| {
+            database.write(&owned, &value, &expect, &clock.now())
+        };
+        self.write_with("write", key, write).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<Key>, Error> {
+        let owned = prefix.to_owned();
+        self.read_with("list", prefix, move |database| database.list(&owned)).await
+    }
+
+    async fn changed(
+        &self,
+        key: &Key,
+        since: Option<&Version>,
+        limit: Duration,
+    ) -> Result<bool, Error> {
+        let changed = async {
+            loop {
+                let next = self.watch.next();
+                let owned = key.clone();
+                let version = move |database: &Database| database.version(&owned);
+                let current = self.read_with("watch", key.as_str(), version).await?;
+                if current.as_ref() != since {
+                    return Ok(true);
+                }
+                next.await;
+            }
+        };
+        timeout(limit, changed).await.unwrap_or(Ok(false))
+    }
+
+    async fn remove(&self, key: &Key, at: &Version) -> Result<Written, Error> {
+        let (owned, at) = (key.clone(), at.clone());
+        let remove = move |database: &mut Database, _: &Clock| database.remove(&owned, &at);
+        self.write_with("remove", key, remove).await
+    }
+
+    async fn now(&self) -> Result<Option<StoreTime>, Error> {
+        Ok(Some(self.inner.clock.now()))
+    }
+}
+
+impl Inner {
+    fn write<R>(
+        &self,
+        turn: Turn,
+        doing: impl FnOnce(&mut Database, &Clock) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let mut slot = locked(&self.writer);
+        // Out of the slot while it is locked: a panic drops it, and that unlocks.
+        let (mut database, lock) = self.place.current_locked(slot.take())?;
+        let done = if turn.begin() {
+            doing(&mut database, &self.clock)
+        } else {
+            Err(Fault::new(ErrorKind::Unavailable, "nobody waits for it any more"))
+        };
+        // The commit is over and the lock still held: whoever is woken now sees what was written.
+        // Should the touch fail, they look by themselves a little later.
+        if done.is_ok()
+            && let Err(fault) = lock.touch()
+        {
+            tracing::debug!(?fault, "waiters were not woken");
+        }
+        lock.unlock()?;
+        *slot = Some((database, lock));
+        done
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;
