@@ -1,1 +1,24 @@
-//! To come.
+//! Workflows: what is written in `.github/workflows` and `action.yml`, with the place of every word.
+//!
+//! A [`Source`] is read into a [`Workflow`] or an [`Action`], together with the
+//! [`Diagnostic`]s that say what GitHub would refuse, where, and what to write
+//! instead. [`matches()`] answers whether an event starts a workflow. Nothing
+//! here opens a file or reads a clock.
+
+mod action;
+mod diagnostic;
+mod input;
+mod model;
+mod source;
+mod span;
+mod token;
+mod trigger;
+
+pub use action::{Action, ActionInput, ActionOutput, Runs};
+pub use diagnostic::{Diagnostic, Reading, Severity};
+pub use input::{Input, InputFault, InputKind};
+pub use model::{Body, Job, Step, StepAction, Strategy, Workflow};
+pub use source::Source;
+pub use span::{Span, Spanned};
+pub use token::Token;
+pub use trigger::{Call, CallOutput, CallSecret, Schedule, Trigger, Triggers};

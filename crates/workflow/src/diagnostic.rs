@@ -1,0 +1,85 @@
+//! The diagnostic: one fault of a file, where it is and what to do about it.
+
+use crate::span::Span;
+
+/// How bad a fault is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It works, and probably not as meant.
+    Warning,
+    /// It cannot work.
+    Error,
+}
+
+impl Severity {
+    /// Returns the severity as one lower-case word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One fault of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The kind of fault, in kebab-case; it does not change between releases.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// Where it is.
+    pub span: Span,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Other places that have to do with it, each with what is there.
+    pub related: Vec<(Span, String)>,
+}
+
+impl Diagnostic {
+    /// Makes an error.
+    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, span, message)
+    }
+
+    /// Makes a warning.
+    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, span, message)
+    }
+
+    fn new(severity: Severity, code: &'static str, span: Span, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { severity, code, message, span, hint: None, related: Vec::new() }
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn hinted(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds another place.
+    #[must_use]
+    pub fn related(mut self, span: Span, what: impl Into<String>) -> Self {
+        self.related.push((span, what.into()));
+        self
+    }
+
+    /// Returns whether it cannot work.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+/// What came of reading a file.
+#[derive(Clone, Debug)]
+pub struct Reading<T> {
+    /// The model; absent if any diagnostic is an error.
+    pub value: Option<T>,
+    /// What was found, in the order of the file.
+    pub diagnostics: Vec<Diagnostic>,
+}
