@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind, File, Memory, Store};
+use crate::{Error, ErrorKind, File, Memory, Objects, Store};
 
 const KINDS: &str = "a store is memory:, file:PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, \
     az://CONTAINER/PREFIX, git+https://…, git+ssh://… or git+file://…";
@@ -32,6 +32,7 @@ pub async fn open(url: &str, surroundings: &Surroundings) -> Result<Arc<dyn Stor
             Some(path) => Ok(Arc::new(File::open(&path).await?)),
             None => refuse("a file is named as file:PATH or file:///PATH, without another host"),
         },
+        Some(("s3" | "gs" | "az", _)) => Ok(Arc::new(Objects::open(url, surroundings)?)),
         _ => refuse(KINDS),
     }
 }

@@ -282,7 +282,7 @@ fn version(instance: &str, counter: i64) -> Version {
     Version::new(format!("{instance}.{counter}"))
 }
 
-/// SQLite does not notice a flipped bit inside a value; a fence with one would be a catastrophe.
+/// `SQLite` does not notice a flipped bit inside a value; a fence with one would be a catastrophe.
 fn digest(key: &Key, value: &[u8], counter: i64) -> [u8; 16] {
     let mut hash = Sha256::new();
     hash.update(counter.to_be_bytes());
