@@ -99,7 +99,7 @@ mod tests {
     #[track_caller]
     fn check_parse(text: &str, expected: f64) {
         let value = parse(text);
-        assert!(value == expected || value.is_nan() && expected.is_nan(), "{text}: {value}");
+        assert!(value.total_cmp(&expected).is_eq(), "{text}: {value}");
     }
 
     #[track_caller]
@@ -150,7 +150,7 @@ mod tests {
     fn text_has_fifteen_significant_digits() {
         check_text(0.1, "0.1");
         check_text(-0.0, "0");
-        check_text(0.845_512_408_225_570_06, "0.84551240822557");
+        check_text(0.845_512_408_225_570_1, "0.84551240822557");
         check_text(1.0 / 3.0, "0.333333333333333");
         check_text(123_456.789, "123456.789");
         check_text(-120.0, "-120");
@@ -164,7 +164,7 @@ mod tests {
         check_text(1.234_567_890_123_456_7e20, "1.23456789012346E+20");
         check_text(0.000_01, "1E-05");
         check_text(-1.5e-300, "-1.5E-300");
-        check_text(9.999_999_999_999_999_9e14, "1E+15");
+        check_text(999_999_999_999_999.9, "1E+15");
     }
 
     #[test]

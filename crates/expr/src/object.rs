@@ -45,13 +45,11 @@ impl Object {
         let name = name.into();
         let value = value.into();
         let key = self.key(&name).into_owned();
-        match self.entries.get_mut(&key) {
-            Some((_, old)) => Some(std::mem::replace(old, value)),
-            None => {
-                self.entries.insert(key, (name, value));
-                None
-            }
+        if let Some((_, old)) = self.entries.get_mut(&key) {
+            return Some(std::mem::replace(old, value));
         }
+        self.entries.insert(key, (name, value));
+        None
     }
 
     /// Adds a value unless its name is taken.

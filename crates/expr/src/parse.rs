@@ -125,7 +125,10 @@ impl<'a> Parser<'a> {
         let outer = self.depth;
         let start = self.peek().span.start;
         let (mut node, accessible) = self.primary()?;
-        while accessible {
+        if !accessible {
+            return Ok(node);
+        }
+        loop {
             let index = if self.eat(&TokenKind::OpenIndex) {
                 self.index()?
             } else if self.eat(&TokenKind::Dot) {
@@ -310,9 +313,11 @@ mod tests {
             }
             Shape::Not(node) => format!("!{}", show(node)),
             Shape::Compare { first, rest } => {
-                let rest: String =
-                    rest.iter().map(|(how, node)| format!(" {how:?} {}", show(node))).collect();
-                format!("({}{rest})", show(first))
+                let mut text = show(first);
+                for (comparison, node) in rest {
+                    text = format!("{text} {comparison:?} {}", show(node));
+                }
+                format!("({text})")
             }
             Shape::And(nodes) => format!("({})", list(nodes, " && ")),
             Shape::Or(nodes) => format!("({})", list(nodes, " || ")),

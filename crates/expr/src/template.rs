@@ -162,8 +162,9 @@ const CLOSE: &str = "}}";
 /// Returns the length of an expression up to the `}}` that is not in a text of its own.
 fn end_of_expression(inside: &str) -> Option<usize> {
     let mut in_text = false;
-    inside.bytes().enumerate().find_map(|(place, byte)| {
-        in_text ^= byte == b'\'';
-        (!in_text && inside[place..].starts_with(CLOSE)).then_some(place)
+    // Bytes will do: none of a longer letter is a quote or a brace.
+    inside.as_bytes().windows(CLOSE.len()).position(|window| {
+        in_text ^= window.starts_with(b"'");
+        !in_text && window == CLOSE.as_bytes()
     })
 }
