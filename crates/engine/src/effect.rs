@@ -15,7 +15,7 @@ use crate::spec::Contexts;
 /// Asks for one thing to be done.
 ///
 /// Effects come in the order in which they are to be performed.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Effect {
     /// A member wants into a group; answer with `Entered` or `Refused`.
     Enter {
@@ -113,7 +113,7 @@ impl GroupRequest {
 }
 
 /// Describes one job that is to be run now.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct JobPlan {
     /// The run it belongs to.
     pub run: RunId,
