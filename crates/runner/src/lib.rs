@@ -3,3 +3,10 @@
 pub mod guardian;
 pub mod interrupt;
 pub mod process;
+pub mod commands;
+pub mod files;
+pub mod masks;
+pub mod matcher;
+pub mod shell;
+#[cfg(test)]
+mod vectors;
