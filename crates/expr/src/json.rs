@@ -60,6 +60,9 @@ pub(crate) fn read(text: &str, memory: &mut Memory) -> Result<Value, String> {
         return Err("empty input".to_owned());
     }
     memory.charge(text)?;
+    // Each of these may start a value, and a value is larger than its sign.
+    let values = text.bytes().filter(|byte| matches!(byte, b'[' | b'{' | b',' | b':')).count();
+    memory.charge_bytes(values * size_of::<Value>())?;
     let json: serde_json::Value = serde_json::from_str(text)
         .map_err(|error| format!("Error parsing JSON when evaluating fromJson: {error}"))?;
     Ok(Value::from_json(&json))
@@ -96,6 +99,14 @@ mod tests {
         assert!(parsed("{'a': 1}").unwrap_err().starts_with("Error parsing JSON"));
         assert!(parsed(&"[".repeat(100_000)).is_err());
         assert!(parsed("NaN").is_err());
+    }
+
+    #[test]
+    fn many_small_values_are_refused_as_one_large_text_is() {
+        let zeros = |count| format!("[{}0]", "0,".repeat(count));
+        assert!(parsed(&zeros(100_000)).is_ok());
+        assert!(parsed(&zeros(1_000_000)).is_err());
+        assert!(parsed(&format!("\"{}\"", "x".repeat(6_000_000))).is_err());
     }
 
     #[test]
