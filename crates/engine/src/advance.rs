@@ -8,7 +8,7 @@ use crate::conclusion::Conclusion;
 use crate::effect::{GroupRequest, Severity};
 use crate::event::Member;
 use crate::place::{Place, Standing};
-use crate::run::{At, Phase, State};
+use crate::run::{At, Leg, Phase, State};
 use crate::typed::known_group;
 
 impl Turn<'_> {
@@ -51,7 +51,7 @@ impl Turn<'_> {
             return ready;
         };
         if legs.iter().all(|leg| leg.phase == Phase::Over) {
-            let result = Conclusion::join(legs.iter().filter_map(|leg| leg.result()));
+            let result = Conclusion::join(legs.iter().filter_map(Leg::result));
             let node = &mut self.run.flows[flow].nodes[node];
             node.result = Some(result);
             node.ended = Some(self.now);

@@ -50,13 +50,17 @@ impl Graph {
     pub(crate) fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = Vec::with_capacity(self.jobs.len());
         let mut placed = vec![false; self.jobs.len()];
-        // At most one round for each job, since a graph that was read has no cycle.
-        for _ in 0..self.jobs.len() {
+        // A graph that was read has no cycle, so each round places a job.
+        while order.len() < self.jobs.len() {
+            let before = order.len();
             for (index, job) in self.jobs.iter().enumerate() {
                 if !placed[index] && job.needs.iter().all(|need| placed[*need]) {
                     placed[index] = true;
                     order.push(index);
                 }
+            }
+            if order.len() == before {
+                break;
             }
         }
         order
@@ -87,7 +91,9 @@ fn order(workflow: &Workflow, needs: &[Vec<usize>]) -> Result<Vec<usize>, Error>
     let mut waiting: Vec<usize> = needs.iter().map(Vec::len).collect();
     let mut wanted_by = vec![Vec::new(); needs.len()];
     for (job, needs) in needs.iter().enumerate() {
-        needs.iter().for_each(|need| wanted_by[*need].push(job));
+        for need in needs {
+            wanted_by[*need].push(job);
+        }
     }
     let mut order: Vec<usize> = (0..needs.len()).filter(|job| waiting[*job] == 0).collect();
     let mut next = 0;
@@ -120,18 +126,14 @@ fn kept(
     }
     let mut kept = BTreeSet::new();
     for wanted in only {
-        match workflow.jobs.keys().position(|id| id.eq_ignore_ascii_case(wanted)) {
-            Some(job) => {
-                kept.insert(job);
-                kept.extend(&ancestors[job]);
-            }
-            None => {
-                let ids: Vec<&str> = workflow.jobs.keys().map(String::as_str).collect();
-                let message = format!("there is no job '{wanted}', only {}", ids.join(", "));
-                let span = workflow::Span { start: 0, end: 0 };
-                return Err(Error::new(&workflow.source, span, message));
-            }
-        }
+        let found = workflow.jobs.keys().position(|id| id.eq_ignore_ascii_case(wanted));
+        let job = found.ok_or_else(|| {
+            let ids: Vec<&str> = workflow.jobs.keys().map(String::as_str).collect();
+            let message = format!("there is no job '{wanted}', only {}", ids.join(", "));
+            Error::new(&workflow.source, workflow::Span::default(), message)
+        })?;
+        kept.insert(job);
+        kept.extend(&ancestors[job]);
     }
     Ok(kept.into_iter().collect())
 }

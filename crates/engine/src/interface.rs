@@ -28,9 +28,10 @@ pub(crate) fn check(
     if let Some((name, span)) = unknown(&given, call.inputs.keys()) {
         return refuse(span, format!("'{}' has no input '{name}'", uses.value));
     }
-    let missing = call.inputs.iter().find(|(name, input)| {
-        input.required && input.default.is_none() && !is_given(&given, name)
-    });
+    let missing = call
+        .inputs
+        .iter()
+        .find(|(name, input)| input.required && input.default.is_none() && !is_given(&given, name));
     // An expression for the whole mapping is only known when the job starts.
     if let (Some((name, _)), true) = (missing, is_written(with.as_ref())) {
         return refuse(uses.span, format!("'{}' needs the input '{name}'", uses.value));
@@ -63,7 +64,9 @@ pub(crate) fn inputs(reader: Reader<'_>, job: &Job, called: &Workflow) -> Result
     let mut values = Object::new();
     for (name, input) in declared.into_iter().flatten() {
         let value = match given.get(name) {
-            Some(value) => input.accept(value.clone()).map_err(|fault| refuse(fault.to_string()))?,
+            Some(value) => {
+                input.accept(value.clone()).map_err(|fault| refuse(fault.to_string()))?
+            }
             None if input.required && input.default.is_none() => {
                 return Err(refuse(format!("'{}' needs the input '{name}'", uses.value)));
             }

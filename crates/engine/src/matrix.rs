@@ -22,10 +22,8 @@ const MOST_COMBINATIONS: usize = 1 << 16;
 /// The answer is empty if `exclude` leaves nothing.
 pub(crate) fn expand(matrix: &Value) -> Result<Vec<Combination>, String> {
     let (vectors, includes, excludes) = read(matrix)?;
-    let mut includes = includes
-        .iter()
-        .map(|item| Include::read(item, &vectors))
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut includes =
+        includes.iter().map(|item| Include::read(item, &vectors)).collect::<Result<Vec<_>, _>>()?;
     for item in &excludes {
         check_exclude(item, &vectors)?;
     }
@@ -45,7 +43,7 @@ pub(crate) fn expand(matrix: &Value) -> Result<Vec<Combination>, String> {
         push(&mut legs, values, segments)?;
     }
     for include in includes.into_iter().filter(|include| !include.matched) {
-        let mut values = Object::from_iter(pairs_of(&include.filter));
+        let mut values: Object = pairs_of(&include.filter).collect();
         values.extend(pairs(&include.extra));
         let segments = segments(&values);
         push(&mut legs, values, segments)?;
@@ -198,9 +196,13 @@ fn segments(values: &Object) -> Vec<String> {
 
 fn collect(value: &Value, found: &mut Vec<String>) {
     if let Some(object) = value.as_object() {
-        object.values().for_each(|part| collect(part, found));
+        for part in object.values() {
+            collect(part, found);
+        }
     } else if let Some(items) = value.as_array() {
-        items.iter().for_each(|part| collect(part, found));
+        for part in items {
+            collect(part, found);
+        }
     } else if !value.is_null() {
         let text = value.to_text();
         if !text.is_empty() {
@@ -351,10 +353,7 @@ mod tests {
             json!({"os": [1], "exclude": [{"so": 1}]}),
             "matrix exclude key 'so' does not match any key within the matrix",
         );
-        check_error(
-            json!({"os": [1], "exclude": [{}]}),
-            "matrix exclude filter must not be empty",
-        );
+        check_error(json!({"os": [1], "exclude": [{}]}), "matrix exclude filter must not be empty");
         check_error(
             json!({"os": [1], "include": [{}]}),
             "matrix include mapping does not contain any values",

@@ -264,7 +264,12 @@ impl Flow {
     ///
     /// `success()` and `failure()` look at all ancestors, not only at direct needs; an
     /// ancestor that has not ended leaves them open.
-    pub(crate) fn standing(&self, node: usize, cancelled: bool, is_run_cancelled: bool) -> Standing {
+    pub(crate) fn standing(
+        &self,
+        node: usize,
+        cancelled: bool,
+        is_run_cancelled: bool,
+    ) -> Standing {
         let results: Vec<_> =
             self.nodes[node].ancestors.iter().map(|index| self.nodes[*index].result).collect();
         let any = |wanted: fn(Conclusion) -> bool| {

@@ -20,11 +20,7 @@ pub fn certain_skip(workflow: &Workflow, contexts: &Contexts) -> bool {
 }
 
 /// Says of each job of a graph whether it is certain to be skipped.
-pub(crate) fn certain_skips(
-    workflow: &Workflow,
-    graph: &Graph,
-    contexts: &Contexts,
-) -> Vec<bool> {
+pub(crate) fn certain_skips(workflow: &Workflow, graph: &Graph, contexts: &Contexts) -> Vec<bool> {
     let mut skipped = vec![false; graph.jobs.len()];
     for index in graph.order() {
         let job = &graph.jobs[index];
@@ -45,11 +41,7 @@ pub(crate) fn certain_skips(
         ]);
         let needs = job.needs.iter().map(|need| (graph.jobs[*need].id.clone(), result.clone()));
         let needs = Value::object(needs);
-        let place = Place {
-            needs: all.then_some(&needs),
-            standing,
-            ..Place::before(contexts)
-        };
+        let place = Place { needs: all.then_some(&needs), standing, ..Place::before(contexts) };
         skipped[index] = match &workflow.jobs[&job.id].condition {
             None => standing.success == Some(false),
             Some(condition) => condition.value.evaluate_partial(&place) == Some(false),

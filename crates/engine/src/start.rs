@@ -1,7 +1,5 @@
 //! The start: how a job becomes legs, and a leg becomes a job that runs.
 
-use std::time::Duration;
-
 use expr::Value;
 
 use crate::apply::Turn;
@@ -19,7 +17,7 @@ impl Turn<'_> {
     /// Expands a job whose condition holds into its legs.
     pub(crate) fn expand(&mut self, flow: usize, node: usize, needs: &Value) {
         match plan_legs(&self.run.flows[flow], node, needs) {
-            Ok(Legs { legs, window, fail_fast }) => {
+            Ok(Expansion { legs, window, fail_fast }) => {
                 let (legs, errors): (Vec<Leg>, Vec<Option<Error>>) = legs.into_iter().unzip();
                 let state = &mut self.run.flows[flow].nodes[node];
                 state.window = window;
@@ -132,14 +130,14 @@ impl Turn<'_> {
 }
 
 /// What a job's strategy comes to.
-struct Legs {
+struct Expansion {
     /// The legs; one that cannot be evaluated comes with its error.
     legs: Vec<(Leg, Option<Error>)>,
     window: usize,
     fail_fast: bool,
 }
 
-fn plan_legs(flow: &Flow, node: usize, needs: &Value) -> Result<Legs, Error> {
+fn plan_legs(flow: &Flow, node: usize, needs: &Value) -> Result<Expansion, Error> {
     let job = flow.job(node);
     let source = &flow.workflow.source;
     let place = flow.place(needs, Standing::default());
@@ -173,7 +171,7 @@ fn plan_legs(flow: &Flow, node: usize, needs: &Value) -> Result<Legs, Error> {
         ]);
         leg(flow, node, needs, Setting { index, combination, strategy })
     });
-    Ok(Legs { legs: legs.collect(), window, fail_fast })
+    Ok(Expansion { legs: legs.collect(), window, fail_fast })
 }
 
 /// Says which leg of a job is meant.
@@ -235,7 +233,7 @@ fn evaluate(flow: &Flow, node: usize, needs: &Value, leg: &mut Leg) -> Result<()
     if let Some(token) = &job.continue_on_error {
         leg.continue_on_error = reader.boolean(token, "'continue-on-error'")?;
     }
-    leg.timeout = timeout(reader, job)?;
+    leg.timeout = reader.timeout(job.timeout_minutes.as_ref())?;
     if let workflow::Body::Steps { runs_on, .. } = &job.body {
         leg.runs_on = reader.labels(runs_on)?;
     }
@@ -243,8 +241,4 @@ fn evaluate(flow: &Flow, node: usize, needs: &Value, leg: &mut Leg) -> Result<()
         leg.group = Some(reader.group(token)?);
     }
     Ok(())
-}
-
-fn timeout(reader: Reader<'_>, job: &workflow::Job) -> Result<Duration, Error> {
-    reader.timeout(job.timeout_minutes.as_ref())
 }

@@ -104,9 +104,8 @@ impl Turn<'_> {
             node.absorb(&outputs);
         }
         if conclusion == Conclusion::Failure && !is_warning && node.fail_fast {
-            let reason = format!(
-                "The strategy configuration was canceled because \"{name}\" failed"
-            );
+            let reason =
+                format!("The strategy configuration was canceled because \"{name}\" failed");
             self.tell_all(at.flow, at.node, &reason);
         }
     }

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::place::Place;
 
 /// GitHub's limit for a job that does not set one.
-pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(360 * 60);
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_hours(6);
 
 /// Evaluates the keys of one workflow file.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +89,9 @@ impl Reader<'_> {
         };
         items
             .iter()
-            .map(|item| text(item).ok_or_else(|| self.unexpected(token, "'runs-on'", item, "a text")))
+            .map(|item| {
+                text(item).ok_or_else(|| self.unexpected(token, "'runs-on'", item, "a text"))
+            })
             .collect()
     }
 
@@ -203,7 +205,10 @@ mod tests {
             json!({"group": "a", "queue": "max", "cancel-in-progress": true}),
             "'queue: max' cannot be combined with 'cancel-in-progress: true'",
         );
-        check_error(json!({"group": "a", "queue": "min"}), "'queue' is 'single' or 'max', not 'min'");
+        check_error(
+            json!({"group": "a", "queue": "min"}),
+            "'queue' is 'single' or 'max', not 'min'",
+        );
         check_error(
             json!({"group": "a", "cancel-in-progress": "soon"}),
             "'cancel-in-progress' should be true or false",
