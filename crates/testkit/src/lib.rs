@@ -1,1 +1,4 @@
-//! To come.
+//! Worlds to test against: a forge, stores that fail, servers that are real.
+
+pub mod forge;
+pub mod servers;
