@@ -395,7 +395,13 @@ mod tests {
         let deep = |depth: usize| format!("{}a", "!".repeat(depth));
         assert!(parse(&deep(49), 0, &names()).is_ok());
         assert!(parse(&deep(50), 0, &names()).is_err());
+        for access in [".a", ".*", "[1]", "[*]"] {
+            assert!(parse(&format!("a{}", access.repeat(49)), 0, &names()).is_ok(), "{access}");
+            assert!(parse(&format!("a{}", access.repeat(50)), 0, &names()).is_err(), "{access}");
+        }
         for operator in ["||", "&&", "==", "<"] {
+            let accesses = vec!["a.b[0]"; 500].join(operator);
+            assert!(parse(&accesses, 0, &names()).is_ok(), "{operator}");
             let wide = vec!["1"; 5_000].join(operator);
             assert!(parse(&wide, 0, &names()).is_ok(), "{operator}");
         }

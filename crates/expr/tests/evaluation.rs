@@ -204,6 +204,37 @@ fn memory_is_bounded_over_all_results_together() {
 }
 
 #[test]
+fn memory_of_what_is_let_go_is_free_again() {
+    // A text of two and a half mebibytes: four fit, five do not.
+    let quarter = format!(
+        "join(fromJSON(format('[{}0]', '{}')), '{}')",
+        "{0}".repeat(160),
+        "1,".repeat(20),
+        "x".repeat(400)
+    );
+    let mut nested = quarter.clone();
+    for _ in 0..6 {
+        nested = format!("format('{{0}}', {nested})");
+    }
+    check(&format!("startsWith({nested}, '1x')"), json!(true));
+    let compared = vec![format!("{quarter} == 1"); 6].join(", ");
+    check(&format!("format('{{0}}', {compared})"), json!("false"));
+    let chained = vec![quarter.clone(); 6].join(" && ");
+    check(&format!("startsWith({chained}, '1x')"), json!(true));
+    let limit = "The maximum allowed memory size was exceeded";
+    let kept = vec![quarter.clone(); 5].join(", ");
+    check_fault(&format!("format('', {kept})"), limit, 11 + 4 * (quarter.len() + 2));
+}
+
+#[test]
+fn references_are_in_the_order_they_are_written() {
+    let text = "list[none.a][needs.b]";
+    let expression = Expression::parse(text, &names()).unwrap();
+    let found: Vec<_> = expression.references().into_iter().map(|it| &text[it.span]).collect();
+    assert_eq!(found, ["list", "none.a", "needs.b"]);
+}
+
+#[test]
 fn long_chains_do_not_exhaust_the_stack() {
     for (operator, expected) in
         [("==", true), ("<", true), ("&&", true), ("||", true), ("!=", true)]
