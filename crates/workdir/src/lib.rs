@@ -20,6 +20,7 @@ mod owner;
 mod removal;
 mod repository;
 mod request;
+mod segment_glob;
 mod snapshot;
 mod sweep;
 mod usage;

@@ -192,6 +192,12 @@ impl Repository {
 }
 
 impl Snapshot {
+    /// Returns the same files for an event that names a commit the repository does not have.
+    #[must_use]
+    pub fn standing_for(&self, sha: &str) -> Self {
+        Self { stands_for: Some(sha.to_owned()), ..self.clone() }
+    }
+
     /// Reads one file; `None` if there is none of that name.
     pub async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Error> {
         let name = format!("{}:{}", self.tree, path.trim_start_matches("./"));
