@@ -1,6 +1,7 @@
 //! The spec: everything a run is made from.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use expr::Value;
@@ -9,7 +10,7 @@ use workflow::Workflow;
 use crate::key::RunId;
 
 /// Holds the values of the contexts that a whole workflow shares.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Contexts {
     /// The `github` context.
     pub github: Value,
@@ -19,6 +20,20 @@ pub struct Contexts {
     pub vars: Value,
     /// The `secrets` context.
     pub secrets: Value,
+}
+
+impl fmt::Debug for Contexts {
+    /// Shows the names of secrets and never their values, since this may reach a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secrets: Vec<&str> =
+            self.secrets.as_object().into_iter().flat_map(expr::Object::names).collect();
+        f.debug_struct("Contexts")
+            .field("github", &self.github)
+            .field("inputs", &self.inputs)
+            .field("vars", &self.vars)
+            .field("secrets", &secrets)
+            .finish()
+    }
 }
 
 impl Default for Contexts {
@@ -43,4 +58,16 @@ pub struct RunSpec {
     pub contexts: Contexts,
     /// The jobs that were asked for, with everything they need; all if empty.
     pub only: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let secrets = Value::from_json(&serde_json::json!({"KEY": "hunter2"}));
+        let shown = format!("{:?}", Contexts { secrets, ..Contexts::default() });
+        assert!(shown.contains("KEY") && !shown.contains("hunter2"), "{shown}");
+    }
 }

@@ -120,6 +120,7 @@ fn what_cannot_be_evaluated_fails_its_job_at_its_place() {
         ("if: fromJSON('{') == 1", "6:", "'if' cannot be evaluated"),
         ("name: ${{ fromJSON('{') }}", "6:", "'name' cannot be evaluated"),
         ("timeout-minutes: ${{ 'soon' }}", "6:", "'timeout-minutes' is 'soon'"),
+        ("timeout-minutes: -1", "6:", "'timeout-minutes' cannot be -1"),
         ("continue-on-error: ${{ 'x' }}", "6:", "'continue-on-error' is 'x'"),
         ("concurrency: ${{ github.nothing }}", "6:", "group name cannot be empty"),
         ("strategy: {matrix: {x: '${{ fromJSON(''[]'') }}'}}", "6:", "does not contain any values"),

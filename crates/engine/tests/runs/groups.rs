@@ -141,7 +141,7 @@ fn the_same_group_at_run_and_job_level_is_a_deadlock_found_before_anything_start
         "Canceling since a deadlock for concurrency group 'ci-refs/heads/main' was detected \
          between 'top level workflow' and 'b'"
     );
-    assert_eq!(world.entered("run"), ["start a", "skipped c"]);
+    assert_eq!(world.entered("run"), ["skipped c", "start a"]);
     assert_eq!(world.end("a", Success), ["leave run", "finished cancelled"]);
     world.check_end(Cancelled);
 }
