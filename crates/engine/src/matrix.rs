@@ -14,8 +14,9 @@ pub(crate) struct Combination {
 /// The most legs that one matrix may have.
 pub(crate) const MOST_LEGS: usize = 256;
 
-/// The most combinations that are looked at before `exclude` has its say.
-const MOST_COMBINATIONS: usize = 1 << 16;
+/// The most values that are looked at before `exclude` has its say, so that a
+/// small file cannot keep the machine busy.
+const MOST_VALUES: usize = 1 << 22;
 
 /// Expands an evaluated `strategy.matrix` into its legs, in GitHub's order.
 ///
@@ -28,7 +29,7 @@ pub(crate) fn expand(matrix: &Value) -> Result<Vec<Combination>, String> {
         check_exclude(item, &vectors)?;
     }
     let mut legs = Vec::new();
-    for mut values in product(&vectors)? {
+    for mut values in product(&vectors, excludes.len())? {
         if excludes.iter().any(|filter| holds(filter, Some(&Value::from(values.clone())))) {
             continue;
         }
@@ -147,13 +148,14 @@ fn holds(filter: &Value, value: Option<&Value>) -> bool {
     expr::equal(value.unwrap_or(&Value::Null), filter)
 }
 
-fn product(vectors: &Object) -> Result<Vec<Object>, String> {
+fn product(vectors: &Object, excludes: usize) -> Result<Vec<Object>, String> {
     if vectors.is_empty() {
         return Ok(Vec::new());
     }
     let lengths = vectors.values().map(|vector| vector.as_array().map_or(0, <[Value]>::len));
     let size = lengths.fold(1_usize, usize::saturating_mul);
-    if size > MOST_COMBINATIONS {
+    let values = size.saturating_mul(vectors.len().saturating_add(excludes));
+    if values > MOST_VALUES || (excludes == 0 && size > MOST_LEGS) {
         return Err(too_many());
     }
     let mut combinations = vec![Object::new()];
