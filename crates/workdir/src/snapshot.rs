@@ -221,8 +221,7 @@ impl Snapshot {
         } else {
             format!("{}:{directory}", self.tree)
         };
-        let arguments =
-            ["rev-parse", "--verify", "-q", "--end-of-options", &format!("{part}^{{tree}}")];
+        let arguments = ["rev-parse", "--verify", "-q", "--end-of-options", &part];
         let Some(tree) = Git::of_ours(&self.mirror).args(arguments).line_if_any().await? else {
             return Err(Error::NoSuchRevision { name: directory.to_owned() });
         };

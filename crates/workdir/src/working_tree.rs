@@ -63,7 +63,11 @@ async fn record_work(repository: &Repository, work: &Work, mirror: &Path) -> Res
 
 /// Adds what is new, changed or gone to the index that `git` was given.
 async fn add(git: impl Fn() -> Git, prefix: &str) -> Result<(), Error> {
-    git().args(["add", "--update", "--", "."]).timeout(WORK).run().await?;
+    let updated = git().args(["add", "--update", "--", "."]).timeout(WORK).ask().await?;
+    // That nothing is tracked yet is an error for Git.
+    if !updated.stderr.contains("did not match any file") {
+        updated.demand("add")?;
+    }
     let arguments = ["ls-files", "-z", "--others", "--exclude-standard", "--", "."];
     let others = git().args(arguments).timeout(WORK).run().await?;
     // What ends with a slash is a repository of its own.
