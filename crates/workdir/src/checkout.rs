@@ -73,7 +73,7 @@ pub async fn checkout(
         git().args(["read-tree", &target.sha]).run().await?;
         git().args(["update-index", "-q", "--refresh"]).timeout(WORK).ask().await?;
     }
-    write_config(snapshot, request.credentials.as_ref(), &git_directory).await?;
+    write_config(snapshot, request.credentials.as_ref(), &git_directory)?;
     let Target { sha, reference, .. } = target;
     Ok(CheckedOut { path, sha, reference, method: Method::Written, duration: started.elapsed() })
 }
@@ -235,7 +235,7 @@ async fn write_references(
             _ => Ok(()),
         };
     }
-    let text: String = boundary.iter().map(|sha| format!("{sha}\n")).collect();
+    let text = boundary.iter().fold(String::new(), |text, sha| text + sha + "\n");
     fs::write(&path, text).map_err(Error::io("write", &path))
 }
 
@@ -290,7 +290,7 @@ async fn boundary(mirror: &Path, sha: &str, depth: u32) -> Result<BTreeSet<Strin
     Ok(BTreeSet::new())
 }
 
-async fn write_config(
+fn write_config(
     snapshot: &Snapshot,
     credentials: Option<&Credentials>,
     git_directory: &Path,

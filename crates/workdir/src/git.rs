@@ -11,9 +11,11 @@ use tokio::process::{Child, Command};
 use crate::error::Error;
 
 /// How long a question may take.
-const QUESTION: Duration = Duration::from_secs(60);
+const QUESTION: Duration = Duration::from_mins(1);
 /// How long work on all files may take.
-pub(crate) const WORK: Duration = Duration::from_secs(30 * 60);
+pub(crate) const WORK: Duration = Duration::from_mins(30);
+/// How no part of a reference name may end.
+const FORBIDDEN_END: &str = ".lock";
 /// The most bytes of standard error that a message shows.
 const MESSAGE: usize = 2000;
 
@@ -70,7 +72,7 @@ impl Git {
 
     fn new() -> Self {
         let mut command = Command::new("git");
-        command.env_clear().stdin(Stdio::null()).kill_on_drop(true).process_group(0);
+        command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
         for name in ["PATH", "TMPDIR"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
@@ -260,9 +262,9 @@ pub(crate) fn is_reference_name(text: &str) -> bool {
         && !text.starts_with('-')
         && !text.ends_with(['/', '.'])
         && text != "@"
-        && text
-            .split('/')
-            .all(|part| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock"))
+        && text.split('/').all(|part| {
+            !part.is_empty() && !part.starts_with('.') && !part.ends_with(FORBIDDEN_END)
+        })
 }
 
 #[cfg(test)]

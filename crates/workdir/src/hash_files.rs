@@ -118,7 +118,7 @@ impl Pattern {
     }
 
     fn matches(&self, path: &[&str]) -> bool {
-        matches(&self.segments, path, if self.is_implicit { 1 } else { 0 })
+        matches(&self.segments, path, usize::from(self.is_implicit))
     }
 
     /// Says whether something below a directory may match.

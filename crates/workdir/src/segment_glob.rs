@@ -39,26 +39,26 @@ impl SegmentGlob {
     /// Matches a whole name. After a mismatch the last `*` takes one unit more, so no pattern is slow.
     pub(crate) fn matches(&self, name: &str) -> bool {
         let units: Vec<u16> = name.encode_utf16().collect();
-        let (mut token, mut unit) = (0, 0);
+        let (mut token, mut place) = (0, 0);
         let mut retry: Option<(usize, usize)> = None;
         loop {
             match self.tokens.get(token) {
                 Some(Token::Many) => {
-                    retry = Some((token + 1, unit));
+                    retry = Some((token + 1, place));
                     token += 1;
                     continue;
                 }
-                Some(one) if units.get(unit).is_some_and(|unit| one.takes(*unit)) => {
-                    (token, unit) = (token + 1, unit + 1);
+                Some(one) if units.get(place).is_some_and(|unit| one.takes(*unit)) => {
+                    (token, place) = (token + 1, place + 1);
                     continue;
                 }
-                None if unit == units.len() => return !units.is_empty(),
+                None if place == units.len() => return !units.is_empty(),
                 Some(_) | None => {}
             }
             match retry {
-                Some((after, taken)) if taken < units.len() => {
-                    retry = Some((after, taken + 1));
-                    (token, unit) = (after, taken + 1);
+                Some((after, start)) if start < units.len() => {
+                    retry = Some((after, start + 1));
+                    (token, place) = (after, start + 1);
                 }
                 _ => return false,
             }

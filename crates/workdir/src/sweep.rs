@@ -119,16 +119,15 @@ impl Workdirs {
         });
         let (mut count, mut bytes) = (0, 0);
         for entry in entries {
-            let verdict = match spared(&entry, policy) {
+            let mut spared = spared(&entry, policy);
+            if spared.is_none() {
+                (count, bytes) = (count + 1, entry.bytes.saturating_add(bytes));
+                spared = left(&entry, policy, count, bytes);
+            }
+            let verdict = match spared {
                 Some(reason) => Verdict::Spared(reason),
-                None => {
-                    (count, bytes) = (count + 1, entry.bytes.saturating_add(bytes));
-                    match left(&entry, policy, count, bytes) {
-                        Some(reason) => Verdict::Spared(reason),
-                        None if policy.dry_run => Verdict::WouldRemove,
-                        None => self.sweep(&entry),
-                    }
-                }
+                None if policy.dry_run => Verdict::WouldRemove,
+                None => self.sweep(&entry),
             };
             report.push(Swept {
                 path: entry.path,
@@ -170,14 +169,15 @@ impl Workdirs {
         }
         let sweep = |path: PathBuf| {
             let bytes = usage::bytes(&path);
-            let verdict = match policy.dry_run {
-                true => Verdict::WouldRemove,
-                false => match removal::remove(&path) {
-                    Ok(()) => Verdict::Removed,
-                    Err(error) => Verdict::Failed(error.to_string()),
-                },
+            let owner = Owner::read(&path).ok().flatten();
+            let verdict = if policy.dry_run {
+                Verdict::WouldRemove
+            } else {
+                let removed = removal::remove(&path);
+                removed
+                    .map_or_else(|error| Verdict::Failed(error.to_string()), |()| Verdict::Removed)
             };
-            Swept { owner: Owner::read(&path).ok().flatten(), path, bytes, verdict }
+            Swept { path, owner, bytes, verdict }
         };
         Ok(remains.into_iter().map(sweep).collect())
     }
