@@ -1,0 +1,159 @@
+//! Why a member is out of a group, as a sentence for people.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Member;
+
+/// Who did it, or who is there instead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// The id of the run.
+    pub run: String,
+    /// The number of the attempt.
+    pub attempt: u32,
+    /// The key of the job, if the member is a job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// Where to look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+/// Why a member is out, or is told to end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum Reason {
+    /// A newcomer took its place.
+    Superseded {
+        /// The newcomer.
+        by: Who,
+    },
+    /// It collapsed into a newcomer before anything had started.
+    Debounced {
+        /// The newcomer.
+        by: Who,
+    },
+    /// The same work is being done already.
+    Coalesced {
+        /// Who does it.
+        into: Who,
+    },
+    /// The first wins, and somebody was first.
+    NotFirst {
+        /// Who.
+        first: Who,
+    },
+    /// As many wait as may.
+    QueueFull,
+    /// A newer commit has run, runs or waits.
+    Older {
+        /// What it is.
+        mine: String,
+        /// What the newer one is.
+        newer: String,
+    },
+    /// It waits for somebody who waits for it.
+    Deadlock {
+        /// The groups of the cycle, in order, from the one it waits for.
+        groups: Vec<String>,
+    },
+    /// Its life was over before it came back.
+    Expired,
+    /// Somebody asked for it.
+    Asked {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Reason {
+    /// Returns whether another member does the work, or newer work, in its stead.
+    pub fn is_replaced(&self) -> bool {
+        match self {
+            Self::Superseded { .. }
+            | Self::Debounced { .. }
+            | Self::Coalesced { .. }
+            | Self::NotFirst { .. }
+            | Self::Older { .. } => true,
+            Self::QueueFull | Self::Deadlock { .. } | Self::Expired | Self::Asked { .. } => false,
+        }
+    }
+
+    /// Returns the word for it, for programs.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Superseded { .. } => "superseded",
+            Self::Debounced { .. } => "debounced",
+            Self::Coalesced { .. } => "coalesced",
+            Self::NotFirst { .. } => "not-first",
+            Self::QueueFull => "queue-full",
+            Self::Older { .. } => "older",
+            Self::Deadlock { .. } => "deadlock",
+            Self::Expired => "expired",
+            Self::Asked { .. } => "asked",
+        }
+    }
+
+    /// Returns who is there instead.
+    pub fn who(&self) -> Option<&Who> {
+        match self {
+            Self::Superseded { by } | Self::Debounced { by } => Some(by),
+            Self::Coalesced { into } => Some(into),
+            Self::NotFirst { first } => Some(first),
+            _ => None,
+        }
+    }
+}
+
+impl Who {
+    /// Names a member.
+    pub fn of(member: &Member) -> Self {
+        Self {
+            run: member.run.clone(),
+            attempt: member.attempt,
+            job: member.job.clone(),
+            link: member.link.clone(),
+        }
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "run {}", self.run)?;
+        if self.attempt > 1 {
+            write!(f, " (attempt {})", self.attempt)?;
+        }
+        match &self.job {
+            Some(job) => write!(f, ", job {job}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Superseded { by } => write!(f, "superseded by {by} in the same group"),
+            Self::Debounced { by } => write!(f, "collapsed into the newer {by} before it started"),
+            Self::Coalesced { into } => write!(f, "{into} does the same work already"),
+            Self::NotFirst { first } => write!(f, "{first} was first in the group"),
+            Self::QueueFull => {
+                write!(f, "{} members wait for the group already", super::MAX_PENDING)
+            }
+            Self::Older { mine, newer } => {
+                write!(f, "{mine} is older than {newer}, which comes first by commit order")
+            }
+            Self::Deadlock { groups } => {
+                write!(f, "a deadlock was detected: ")?;
+                if let [group] = groups.as_slice() {
+                    return write!(f, "the group `{group}` is held by the run that waits for it");
+                }
+                write!(f, "the groups `{}` wait for one another", groups.join("`, `"))
+            }
+            Self::Expired => write!(f, "it did not renew its membership in time"),
+            Self::Asked { why } => f.write_str(why),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What one process remembers of the lives in a record, and of the store's clock.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use store::{Store, StoreTime};
+
+use crate::{Clock, Error, Now, Stamp, Token};
+
+use super::Value;
+
+/// The memory of one observer.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    // Never held across an `.await`.
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    judge: Judge,
+    /// When this process first saw each state of a life. Only for stores without a clock.
+    first_seen: BTreeMap<(Token, u64), Stamp>,
+}
+
+/// Whose clock judges.
+#[derive(Clone, Debug, Default)]
+enum Judge {
+    /// Ours: the store has none, or there is no record yet.
+    #[default]
+    Observer,
+    /// The store's, which it tells for nothing: it is this machine's.
+    Machine,
+    /// The store's, which costs a request, unless its distance from ours is known already.
+    Remote { known: Option<(StoreTime, Duration)> },
+}
+
+impl Watch {
+    /// Notes in the value when its lives were first seen as they are, and says whether that is news
+    /// worth a write.
+    pub(super) async fn note(
+        &self,
+        store: &dyn Store,
+        clock: &dyn Clock,
+        written: Option<StoreTime>,
+        value: &mut impl Value,
+    ) -> Result<bool, Error> {
+        let seen = match written {
+            Some(written) if written.epoch.is_empty() => {
+                self.is_remote();
+                Some(stamp(&written))
+            }
+            // A machine's own clock is asked at once: the record may be from before it was restarted.
+            Some(written) => store.now().await?.map(|now| {
+                self.memory().judge = Judge::Machine;
+                stamp(if now.epoch == written.epoch { &written } else { &now })
+            }),
+            None => None,
+        };
+        if let Some(seen) = seen {
+            value.each_life(&mut |life| {
+                life.note(&seen);
+            });
+            return Ok(false);
+        }
+        let now = own(clock);
+        let mut memory = self.memory();
+        memory.judge = Judge::Observer;
+        let (mut news, mut first_seen) = (false, BTreeMap::new());
+        value.each_life(&mut |life| {
+            let state = (life.token().clone(), life.renewals());
+            let seen = memory.first_seen.get(&state).unwrap_or(&now).clone();
+            news |= life.note(&seen);
+            first_seen.insert(state, seen);
+        });
+        memory.first_seen = first_seen;
+        Ok(news)
+    }
+
+    /// Returns the present if that costs nothing.
+    pub(super) fn cheap_now(&self, clock: &dyn Clock) -> Now {
+        match &self.memory().judge {
+            Judge::Observer => Now::at(own(clock)),
+            Judge::Remote { known: Some(known) } => Now::at(derived(known, clock)),
+            Judge::Machine | Judge::Remote { known: None } => Now::unasked(),
+        }
+    }
+
+    /// Returns the present on the clock that judges.
+    pub(super) async fn now(&self, store: &dyn Store, clock: &dyn Clock) -> Result<Now, Error> {
+        let judge = self.memory().judge.clone();
+        let asked = match judge {
+            Judge::Observer => None,
+            Judge::Remote { known: Some(known) } => return Ok(Now::at(derived(&known, clock))),
+            Judge::Machine | Judge::Remote { known: None } => store.now().await?,
+        };
+        let Some(time) = asked else { return Ok(Now::at(own(clock))) };
+        if time.epoch.is_empty() {
+            // Counted from after the answer: what is derived from it is early rather than late.
+            self.memory().judge = Judge::Remote { known: Some((time.clone(), clock.now())) };
+        }
+        Ok(Now::at(stamp(&time)))
+    }
+
+    fn is_remote(&self) {
+        let mut memory = self.memory();
+        if !matches!(memory.judge, Judge::Remote { .. }) {
+            memory.judge = Judge::Remote { known: None };
+        }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn own(clock: &dyn Clock) -> Stamp {
+    Stamp::new(clock.boot(), clock.now())
+}
+
+fn stamp(time: &StoreTime) -> Stamp {
+    Stamp::new(&time.epoch, time.since)
+}
+
+fn derived((time, at): &(StoreTime, Duration), clock: &dyn Clock) -> Stamp {
+    Stamp::new(&time.epoch, time.since + clock.now().saturating_sub(*at))
+}
