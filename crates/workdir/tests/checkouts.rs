@@ -1,5 +1,7 @@
 //! What jobs find in their workspaces, and what the user's repository does not notice.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test says that it failed by ending it")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -1,5 +1,7 @@
 //! Every fault that was found in other people's run directories, as a claim about ours.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test says that it failed by ending it")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
