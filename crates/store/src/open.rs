@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Error, ErrorKind, File, Memory, Objects, Store};
+use crate::{Error, ErrorKind, File, Git, Memory, Objects, Store};
 
 const KINDS: &str = "a store is memory:, file:PATH, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, \
     az://CONTAINER/PREFIX, git+https://…, git+ssh://… or git+file://…";
@@ -33,6 +33,9 @@ pub async fn open(url: &str, surroundings: &Surroundings) -> Result<Arc<dyn Stor
             None => refuse("a file is named as file:PATH or file:///PATH, without another host"),
         },
         Some(("s3" | "gs" | "az", _)) => Ok(Arc::new(Objects::open(url, surroundings)?)),
+        Some((scheme, _)) if scheme.starts_with("git+") => {
+            Ok(Arc::new(Git::open(url, surroundings)?))
+        }
         _ => refuse(KINDS),
     }
 }
