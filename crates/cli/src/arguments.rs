@@ -30,6 +30,14 @@ struct Arguments {
 enum Command {
     /// Prints the script that completes Interlock's commands in a shell.
     Completions(command::completions::Completions),
+    /// Evaluates one expression, exactly as GitHub does, and prints its value.
+    Eval(command::eval::Eval),
+    /// Says what events would start, and why or why not, without running anything.
+    Plan(command::plan::Plan),
+    /// Runs workflows side by side on this machine, as GitHub would.
+    Run(command::run::Run),
+    /// Shows the directories of jobs, and removes those nobody uses.
+    Workspace(command::workspace::Workspace),
 }
 
 /// Parses the arguments, runs the command and reports how it ended.
@@ -71,6 +79,10 @@ fn session(arguments: &Arguments) -> Result<Session, Failure> {
 fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
     match command {
         Command::Completions(command) => command.run::<Arguments>(session),
+        Command::Eval(command) => command.run(session),
+        Command::Plan(command) => command.run(session),
+        Command::Run(command) => command.run(session),
+        Command::Workspace(command) => command.run(session),
     }
 }
 

@@ -3,3 +3,9 @@
 //! A command is a `clap::Args` struct with `run(self, &Session) -> Result<Exit, Failure>`.
 
 pub(crate) mod completions;
+pub(crate) mod diagnostics;
+pub(crate) mod eval;
+pub(crate) mod plan;
+pub(crate) mod run;
+pub(crate) mod stimulus;
+pub(crate) mod workspace;

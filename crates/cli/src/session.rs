@@ -156,7 +156,9 @@ impl Session {
 
     /// Opens the store in force.
     pub(crate) async fn open_store(&self, flag: Option<&str>) -> Result<Arc<dyn Store>, Failure> {
-        Ok(store::open(&self.store_url(flag)?).await?)
+        let variables = self.surroundings.variables().clone();
+        let surroundings = store::Surroundings { variables, state: self.state_directory()? };
+        Ok(store::open(&self.store_url(flag)?, &surroundings).await?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `interlock.toml`: what a repository says once, for every call.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -16,6 +17,40 @@ pub(crate) const FILE: &str = "interlock.toml";
 pub(crate) struct Settings {
     /// The URL of the store.
     pub(crate) store: Option<String>,
+    /// Concurrency groups.
+    pub(crate) groups: GroupSettings,
+    /// Runs.
+    pub(crate) runs: RunSettings,
+}
+
+/// What a repository says about runs.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct RunSettings {
+    /// How many days logs and results are kept; 14 if absent.
+    pub(crate) keep_logs_days: Option<u16>,
+    /// How many hours the directories of failed jobs are kept; 24 if absent.
+    pub(crate) keep_failed_hours: Option<u16>,
+}
+
+impl RunSettings {
+    /// Returns how long logs and results are kept.
+    pub(crate) fn keep_logs(&self) -> Duration {
+        Duration::from_hours(u64::from(self.keep_logs_days.unwrap_or(14)) * 24)
+    }
+
+    /// Returns how long the directories of failed jobs are kept.
+    pub(crate) fn keep_failed(&self) -> Duration {
+        Duration::from_hours(u64::from(self.keep_failed_hours.unwrap_or(24)))
+    }
+}
+
+/// What a repository says about concurrency groups.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct GroupSettings {
+    /// Do exactly as GitHub: an event whose jobs are all certain to be skipped enters its group.
+    pub(crate) as_github: bool,
 }
 
 impl Settings {

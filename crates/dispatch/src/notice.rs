@@ -71,7 +71,7 @@ pub enum News {
     /// A run has ended.
     RunEnded {
         /// How.
-        result: Arc<RunResult>,
+        result: Box<RunResult>,
     },
     /// A job waits for room on this machine.
     JobQueued {
@@ -86,8 +86,6 @@ pub enum News {
         job: String,
         /// Its display name.
         name: String,
-        /// Its directory.
-        directory: PathBuf,
     },
     /// A job has ended, or never began.
     JobEnded {
@@ -105,8 +103,6 @@ pub enum News {
         duration_ms: u64,
         /// The file with the whole log.
         log: Option<PathBuf>,
-        /// The last lines, if it failed.
-        last_lines: Vec<String>,
     },
     /// A step has begun.
     StepStarted {
@@ -131,13 +127,15 @@ pub enum News {
         conclusion: String,
         /// How long it took.
         duration_ms: u64,
+        /// The last lines it printed, if it failed.
+        last_lines: Vec<String>,
     },
     /// A line of output, with its secrets masked.
     Line {
         /// The key of the job.
         job: String,
-        /// The place of the step in its job.
-        step: usize,
+        /// The place of the step in its job, if it is not the job itself.
+        step: Option<usize>,
         /// The line.
         text: String,
     },
@@ -166,7 +164,7 @@ pub enum News {
     /// Lines were left out, because the observer was slow. The log files have them.
     Dropped {
         /// How many.
-        lines: usize,
+        lines: u64,
     },
     /// Something the user should know that belongs to no single run.
     Remark {
@@ -192,7 +190,7 @@ pub struct Observer {
 struct Outlet {
     outlet: mpsc::UnboundedSender<Notice>,
     waiting: Arc<AtomicUsize>,
-    dropped: usize,
+    dropped: u64,
 }
 
 impl Hub {
@@ -257,7 +255,7 @@ mod tests {
     use super::*;
 
     fn line(number: usize) -> Notice {
-        let news = News::Line { job: "j".into(), step: 0, text: number.to_string() };
+        let news = News::Line { job: "j".into(), step: Some(0), text: number.to_string() };
         Notice { at: Timestamp::UNIX_EPOCH, run: "1".into(), news }
     }
 

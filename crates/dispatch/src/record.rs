@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::result::RunResult;
 
+/// The file whose lock says that the process which drives the run is alive.
+pub(crate) const LOCK: &str = "owner.lock";
+
 /// Longest journal line read back; a longer one is damage.
 const MAX_LINE: u64 = 1024 * 1024;
 
@@ -38,7 +41,11 @@ pub enum Entry {
     Entering {
         /// When.
         at: Timestamp,
-        /// The record of the group.
+        /// The host of the repository.
+        host: String,
+        /// The owner and the name of the repository.
+        repository: String,
+        /// The name of the group.
         group: String,
         /// What proves the membership.
         token: String,
@@ -49,8 +56,6 @@ pub enum Entry {
         at: Timestamp,
         /// The key of the job.
         job: String,
-        /// Its directory.
-        directory: PathBuf,
     },
     /// A job has ended, and its directory is dealt with.
     JobEnded {
@@ -152,12 +157,7 @@ pub(crate) fn write_result(path: &Path, result: &RunResult) -> io::Result<()> {
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path.join("owner.lock"))
+    OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path.join(LOCK))
 }
 
 /// Lists the runs under `root`, oldest first. What is not named by a number is not ours.

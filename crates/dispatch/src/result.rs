@@ -1,6 +1,6 @@
 //! The result of a run, as files and the summary line show it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,28 @@ pub struct RunResult {
     pub duration_ms: u64,
     /// Its jobs, in order.
     pub jobs: Vec<JobResult>,
+}
+
+impl RunResult {
+    /// Begins the result of a run whose driver died.
+    pub(crate) fn interrupted(id: u64, directory: &Path, reason: &str) -> Self {
+        Self {
+            id: id.to_string(),
+            workflow: String::new(),
+            path: String::new(),
+            name: None,
+            event: String::new(),
+            delivery: 0,
+            conclusion: "interrupted".to_owned(),
+            group: None,
+            reason: Some(reason.to_owned()),
+            superseded: false,
+            source: None,
+            directory: directory.to_owned(),
+            duration_ms: 0,
+            jobs: Vec::new(),
+        }
+    }
 }
 
 /// How a job ended.

@@ -1,0 +1,108 @@
+//! Short names for the runs of one call: the workflow and a number, `ci#2`.
+
+use std::collections::HashMap;
+
+/// Gives each run of the call a number, in order of appearance.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    runs: HashMap<String, String>,
+    next: usize,
+}
+
+impl Names {
+    /// Names a new run.
+    pub(crate) fn add(&mut self, run: &str, workflow: &str) -> &str {
+        self.next += 1;
+        let short = format!("{}#{}", stem(workflow), self.next);
+        self.runs.entry(run.to_owned()).or_insert(short)
+    }
+
+    /// Returns the name of a run, the id itself if it is not known.
+    pub(crate) fn get<'a>(&'a self, run: &'a str) -> &'a str {
+        self.runs.get(run).map_or(run, String::as_str)
+    }
+
+    /// Forgets a run that has ended, and returns its name.
+    pub(crate) fn forget(&mut self, run: &str) -> String {
+        self.runs.remove(run).unwrap_or_else(|| run.to_owned())
+    }
+}
+
+/// Shortens the path of a workflow without a name to the name of its file.
+fn stem(workflow: &str) -> &str {
+    let file = workflow.rsplit('/').next().unwrap_or(workflow);
+    if file == workflow {
+        workflow
+    } else {
+        file.trim_end_matches(".yml").trim_end_matches(".yaml")
+    }
+}
+
+/// Prints milliseconds as people read them.
+pub(crate) fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    match seconds {
+        0..10 => format!("{}.{}s", seconds, milliseconds % 1000 / 100),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// Makes text from outside safe for a terminal: control characters become visible or vanish.
+pub(crate) fn clean(text: &str) -> String {
+    let mut cleaned = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c.is_control() && c != '\t') {
+        cleaned.push_str(&rest[..at]);
+        rest = &rest[at..];
+        match colour(rest) {
+            // Colours are the output's own; everything else that moves the cursor is not.
+            Some(length) => {
+                cleaned.push_str(&rest[..length]);
+                rest = &rest[length..];
+            }
+            None => {
+                let skipped = rest.chars().next().map_or(0, char::len_utf8);
+                rest = &rest[skipped..];
+            }
+        }
+    }
+    cleaned.push_str(rest);
+    cleaned
+}
+
+/// Returns the length of the colour sequence that `text` starts with.
+fn colour(text: &str) -> Option<usize> {
+    let body = text.strip_prefix("\u{1b}[")?;
+    let end = body.find(|c: char| !(c.is_ascii_digit() || c == ';'))?;
+    (body[end..].starts_with('m') && end <= 32).then_some(end + 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        let all = [0, 99, 1_234, 59_999, 61_000, 3_660_000].map(duration);
+        assert_eq!(all, ["0.0s", "0.0s", "1.2s", "59s", "1m 01s", "1h 01m"]);
+    }
+
+    #[test]
+    fn run_is_named_by_workflow_and_number() {
+        let mut names = Names::default();
+        assert_eq!(names.add("1", ".github/workflows/ci.yml"), "ci#1");
+        assert_eq!(names.add("2", "Nightly build"), "Nightly build#2");
+        assert_eq!(names.get("1"), "ci#1");
+        assert_eq!(names.get("9"), "9");
+    }
+
+    #[test]
+    fn output_cannot_move_the_cursor() {
+        assert_eq!(
+            clean("a\u{1b}[31mred\u{1b}[0m\u{1b}[2Jb\rc\u{7}"),
+            "a\u{1b}[31mred\u{1b}[0m[2Jbc"
+        );
+    }
+}

@@ -1,0 +1,196 @@
+//! One run that the dispatcher drives: the engine's value beside what belongs to this process.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use coord::group::Hold;
+use engine::{Conclusion, JobKey, JobPlan, JobReport, Member, Run, StepReport};
+use expr::Value;
+use jiff::Timestamp;
+use runner::Order;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::hands::RunFacts;
+use crate::record::Record;
+use crate::result::{JobResult, RunResult, StepResult};
+
+/// A run, and what hangs on it.
+#[derive(Debug)]
+pub(crate) struct Driven {
+    pub(crate) run: Run,
+    pub(crate) record: Record,
+    pub(crate) facts: Arc<RunFacts>,
+    pub(crate) story: Story,
+    /// The jobs that have room, with the way to reach them.
+    pub(crate) working: BTreeMap<JobKey, Working>,
+    /// The groups it is in or waits for, with the way to leave them.
+    pub(crate) memberships: BTreeMap<Member, Seat>,
+}
+
+/// A place in a group, asked for or taken.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    /// Dropping it gives the place back.
+    pub(crate) _leave: oneshot::Sender<()>,
+    /// What is shown to other groups while this place is taken.
+    pub(crate) hold: Hold,
+}
+
+/// A job that runs.
+#[derive(Debug)]
+pub(crate) struct Working {
+    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) began: Timestamp,
+    pub(crate) name: String,
+    pub(crate) matrix: Value,
+    pub(crate) continue_on_error: bool,
+    pub(crate) log: PathBuf,
+}
+
+/// What will be told about a run when it has ended.
+#[derive(Debug)]
+pub(crate) struct Story {
+    pub(crate) delivery: usize,
+    pub(crate) workflow: String,
+    pub(crate) group: Option<String>,
+    pub(crate) source: String,
+    pub(crate) created: Timestamp,
+    pub(crate) reason: Option<String>,
+    pub(crate) superseded: bool,
+    jobs: Vec<JobResult>,
+}
+
+impl Driven {
+    /// Returns the places that stay taken while a member of the run waits: the run's, and its callers'.
+    pub(crate) fn holds(&self, member: &Member) -> Vec<Hold> {
+        let (Member::Job(key) | Member::Called(key)) = member else { return Vec::new() };
+        let above = |other: &Member| match other {
+            Member::Run => true,
+            Member::Called(caller) => {
+                caller.path.len() < key.path.len() && key.path.starts_with(&caller.path)
+            }
+            Member::Job(_) => false,
+        };
+        let seats = self.memberships.iter().filter(|(other, _)| *other != member && above(other));
+        seats.map(|(_, seat)| seat.hold.clone()).collect()
+    }
+}
+
+impl Story {
+    /// Begins with what is known when the run is made.
+    pub(crate) fn new(
+        delivery: usize,
+        workflow: String,
+        source: String,
+        created: Timestamp,
+    ) -> Self {
+        let (group, reason, superseded) = (None, None, false);
+        Self { delivery, workflow, group, source, created, reason, superseded, jobs: Vec::new() }
+    }
+
+    /// Adds a job that ended without having been started.
+    pub(crate) fn skipped(
+        &mut self,
+        job: &JobKey,
+        name: &str,
+        conclusion: Conclusion,
+        reason: &str,
+    ) {
+        self.jobs.push(JobResult {
+            id: written_id(job),
+            name: name.to_owned(),
+            matrix: serde_json::Value::Null,
+            conclusion: conclusion.to_string(),
+            warning: false,
+            outputs: indexmap::IndexMap::new(),
+            reason: Some(reason.to_owned()).filter(|reason| !reason.is_empty()),
+            log: None,
+            duration_ms: 0,
+            steps: Vec::new(),
+        });
+    }
+
+    /// Adds a job that ran, and returns it.
+    pub(crate) fn ended(
+        &mut self,
+        job: &JobKey,
+        working: &Working,
+        report: &JobReport,
+        now: Timestamp,
+    ) -> &JobResult {
+        let failed = report.conclusion == Conclusion::Failure;
+        self.jobs.push(JobResult {
+            id: written_id(job),
+            name: working.name.clone(),
+            matrix: working.matrix.to_json(),
+            conclusion: report.conclusion.to_string(),
+            warning: failed && working.continue_on_error,
+            outputs: report.outputs.clone(),
+            reason: report.error.clone(),
+            log: Some(working.log.clone()),
+            duration_ms: milliseconds(working.began, now),
+            steps: report.steps.iter().map(step).collect(),
+        });
+        self.jobs.last().expect("one was pushed just now")
+    }
+
+    /// Makes the result of the run.
+    pub(crate) fn result(&self, facts: &RunFacts, conclusion: &str, now: Timestamp) -> RunResult {
+        RunResult {
+            id: facts.id.to_string(),
+            workflow: self.workflow.clone(),
+            path: facts.path.clone(),
+            name: None,
+            event: facts.event.clone(),
+            delivery: self.delivery,
+            conclusion: conclusion.to_owned(),
+            group: self.group.clone(),
+            reason: self.reason.clone(),
+            superseded: self.superseded,
+            source: Some(self.source.clone()),
+            directory: facts.directory.clone(),
+            duration_ms: milliseconds(self.created, now),
+            jobs: self.jobs.clone(),
+        }
+    }
+}
+
+impl Working {
+    /// Describes a job that gets room now.
+    pub(crate) fn new(
+        plan: &JobPlan,
+        orders: mpsc::Sender<Order>,
+        log: PathBuf,
+        began: Timestamp,
+    ) -> Self {
+        Self {
+            orders,
+            began,
+            name: plan.name.clone(),
+            matrix: plan.matrix.clone(),
+            continue_on_error: plan.continue_on_error,
+            log,
+        }
+    }
+}
+
+/// Returns the id of a job as the workflow has it: without the leg, callers first.
+fn written_id(job: &JobKey) -> String {
+    job.path.join("/")
+}
+
+fn step(report: &StepReport) -> StepResult {
+    StepResult {
+        name: report.name.clone(),
+        id: report.id.clone(),
+        outcome: report.outcome.to_string(),
+        conclusion: report.conclusion.to_string(),
+        duration_ms: u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
+    }
+}
+
+/// Returns the milliseconds between two times, none if the clock went backward.
+pub(crate) fn milliseconds(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0)
+}
