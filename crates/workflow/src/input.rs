@@ -14,6 +14,8 @@ pub struct Input {
     pub name: Spanned<String>,
     /// `type`.
     pub kind: InputKind,
+    /// Whether `type` was written, so that a default must have it.
+    pub is_typed: bool,
     /// `required`.
     pub required: bool,
     /// `default`; it has no expressions under `workflow_dispatch`.
@@ -110,12 +112,8 @@ impl Input {
             (InputKind::Boolean, Value::Bool(_)) | (InputKind::Number, Value::Number(_)) => {
                 Ok(value)
             }
-            (InputKind::Boolean | InputKind::Number, _) => Err(self.fault(format!(
-                "a {} was expected, and this is {}",
-                self.kind.as_str(),
-                value.kind().as_str()
-            ))),
-            (_, Value::Array(_) | Value::Object(_)) => Err(self.fault(format!(
+            (InputKind::Boolean | InputKind::Number, _)
+            | (_, Value::Array(_) | Value::Object(_)) => Err(self.fault(format!(
                 "a {} was expected, and this is {}",
                 self.kind.as_str(),
                 value.kind().as_str()

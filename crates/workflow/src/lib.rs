@@ -6,19 +6,33 @@
 //! here opens a file or reads a clock.
 
 mod action;
+mod conform;
 mod diagnostic;
 mod input;
+mod matching;
 mod model;
+mod pattern;
+mod read;
+mod rules;
+mod schema;
 mod source;
 mod span;
+mod suggest;
 mod token;
 mod trigger;
+mod unsupported;
+mod yaml;
 
 pub use action::{Action, ActionInput, ActionOutput, Runs};
 pub use diagnostic::{Diagnostic, Reading, Severity};
 pub use input::{Input, InputFault, InputKind};
+pub use matching::{Match, Occurrence, matches};
 pub use model::{Body, Job, Step, StepAction, Strategy, Workflow};
+pub use pattern::{Pattern, PatternFault};
+pub use read::{read, read_action};
 pub use source::Source;
 pub use span::{Span, Spanned};
 pub use token::Token;
 pub use trigger::{Call, CallOutput, CallSecret, Schedule, Trigger, Triggers};
+pub use unsupported::{is_foreign, unsupported, unsupported_steps};
+pub use yaml::{MAX_BYTES, MAX_DEPTH, MAX_NODES};
