@@ -11,3 +11,12 @@ pub mod matcher;
 pub mod shell;
 #[cfg(test)]
 mod vectors;
+mod context;
+pub mod environment;
+mod job;
+mod notice;
+mod place;
+
+pub use job::run_job;
+pub use notice::{Annotation, Level, Notice};
+pub use place::{Directories, Machine, Order, Place, Source};

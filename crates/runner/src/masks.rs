@@ -75,6 +75,25 @@ impl Masks {
         Cow::Owned(masked)
     }
 
+    /// Returns how much of a line whose end has not come can be shown: not the beginning of what may
+    /// turn out to be a secret, and not half of one.
+    pub fn safe_length(&self, text: &str) -> usize {
+        let patterns = self.tiers.iter().flat_map(|tier| &tier.patterns);
+        let longest = patterns.map(String::len).max().unwrap_or(0);
+        let mut safe = text.len().saturating_sub(longest.saturating_sub(1));
+        let mut found: Vec<Range<usize>> = Vec::new();
+        for search in self.tiers.iter().filter_map(|tier| tier.search.as_ref()) {
+            found.extend(search.find_overlapping_iter(text).map(|find| find.range()));
+        }
+        while let Some(range) = found.iter().find(|range| range.start < safe && safe < range.end) {
+            safe = range.start;
+        }
+        while !text.is_char_boundary(safe) {
+            safe -= 1;
+        }
+        safe
+    }
+
     /// Tells whether a text holds a secret.
     pub fn find(&self, text: &str) -> bool {
         self.tiers.iter().filter_map(|tier| tier.search.as_ref()).any(|search| search.is_match(text))
@@ -162,6 +181,18 @@ mod tests {
                 assert!(masks.apply(&text).len() <= 15, "{}", masks.apply(&text));
             }
         }
+    }
+
+    #[test]
+    fn a_line_is_never_cut_within_a_secret() {
+        let masks = Masks::new(["0123456789"]);
+        let text = "abc0123456789xyzXYZ";
+        for end in 0..=text.len() {
+            let safe = masks.safe_length(&text[..end]);
+            let shown = format!("{}{}", masks.apply(&text[..safe]), masks.apply(&text[safe..]));
+            assert_eq!(shown, "abc***xyzXYZ", "{end}");
+        }
+        assert_eq!(masks.safe_length("é23456789"), 0);
     }
 
     #[test]

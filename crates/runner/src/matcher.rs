@@ -241,7 +241,7 @@ mod tests {
             let mut matchers = Matchers::default();
             matchers.add(of("a", "^(.)"));
             for line in &lines {
-                let _ = matchers.look(line);
+                drop(matchers.look(line));
             }
         }
     }
