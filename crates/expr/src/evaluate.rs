@@ -209,7 +209,7 @@ impl Evaluator<'_> {
             Index::Star => Key::Star,
             Index::Of(index) => match self.passing(|this| this.node(index))? {
                 Outcome::Known(operand) => Key::of(&operand.value),
-                // An unknown key still has to find its object known.
+                // What is asked for is not known, so neither is what is found.
                 Outcome::Truth(_) | Outcome::Unknown => return Ok(Outcome::Unknown),
             },
         };

@@ -41,7 +41,7 @@ impl Eval {
                 session.answer(&answer, &format!("{:#}", value.to_json()))?;
                 Ok(Exit::Done)
             }
-            Err(error) => self.fail(session, &error),
+            Err(error) => self.fail(session, &error, &names),
         }
     }
 
@@ -64,7 +64,12 @@ impl Eval {
     }
 
     /// Says what is wrong and where.
-    fn fail(&self, session: &Session, error: &expr::Error) -> Result<Exit, Failure> {
+    fn fail(
+        &self,
+        session: &Session,
+        error: &expr::Error,
+        names: &[String],
+    ) -> Result<Exit, Failure> {
         let column = self.column(error.offset);
         if session.format == Format::Json {
             let message = self.as_github_says(error, column);
@@ -79,7 +84,12 @@ impl Eval {
             error.kind.as_str(),
             self.pointed_at(column)
         );
-        Err(Failure::new(Exit::Failed, message))
+        let failure = Failure::new(Exit::Failed, message);
+        Err(match names {
+            _ if !error.message.starts_with("Unrecognized named-value") => failure,
+            [] => failure.hinted("no context is known; --context FILE.json makes some known"),
+            names => failure.hinted(format!("the contexts known here are: {}", names.join(", "))),
+        })
     }
 
     fn column(&self, offset: usize) -> usize {
