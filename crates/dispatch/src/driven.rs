@@ -58,7 +58,7 @@ pub(crate) struct Story {
     pub(crate) created: Timestamp,
     pub(crate) reason: Option<String>,
     pub(crate) superseded: bool,
-    jobs: Vec<JobResult>,
+    jobs: Vec<(JobKey, JobResult)>,
 }
 
 impl Driven {
@@ -97,18 +97,21 @@ impl Story {
         conclusion: Conclusion,
         reason: &str,
     ) {
-        self.jobs.push(JobResult {
-            id: written_id(job),
-            name: name.to_owned(),
-            matrix: serde_json::Value::Null,
-            conclusion: conclusion.to_string(),
-            warning: false,
-            outputs: indexmap::IndexMap::new(),
-            reason: Some(reason.to_owned()).filter(|reason| !reason.is_empty()),
-            log: None,
-            duration_ms: 0,
-            steps: Vec::new(),
-        });
+        self.jobs.push((
+            job.clone(),
+            JobResult {
+                id: written_id(job),
+                name: name.to_owned(),
+                matrix: serde_json::Value::Null,
+                conclusion: conclusion.to_string(),
+                warning: false,
+                outputs: indexmap::IndexMap::new(),
+                reason: Some(reason.to_owned()).filter(|reason| !reason.is_empty()),
+                log: None,
+                duration_ms: 0,
+                steps: Vec::new(),
+            },
+        ));
     }
 
     /// Adds a job that ran, and returns it.
@@ -120,19 +123,22 @@ impl Story {
         now: Timestamp,
     ) -> &JobResult {
         let failed = report.conclusion == Conclusion::Failure;
-        self.jobs.push(JobResult {
-            id: written_id(job),
-            name: working.name.clone(),
-            matrix: working.matrix.to_json(),
-            conclusion: report.conclusion.to_string(),
-            warning: failed && working.continue_on_error,
-            outputs: report.outputs.clone(),
-            reason: report.error.clone(),
-            log: Some(working.log.clone()),
-            duration_ms: milliseconds(working.began, now),
-            steps: report.steps.iter().map(step).collect(),
-        });
-        self.jobs.last().expect("one was pushed just now")
+        self.jobs.push((
+            job.clone(),
+            JobResult {
+                id: written_id(job),
+                name: working.name.clone(),
+                matrix: working.matrix.to_json(),
+                conclusion: report.conclusion.to_string(),
+                warning: failed && working.continue_on_error,
+                outputs: report.outputs.clone(),
+                reason: report.error.clone(),
+                log: Some(working.log.clone()),
+                duration_ms: milliseconds(working.began, now),
+                steps: report.steps.iter().map(step).collect(),
+            },
+        ));
+        &self.jobs.last().expect("one was pushed just now").1
     }
 
     /// Makes the result of the run.
@@ -151,8 +157,15 @@ impl Story {
             source: Some(self.source.clone()),
             directory: facts.directory.clone(),
             duration_ms: milliseconds(self.created, now),
-            jobs: self.jobs.clone(),
+            jobs: self.jobs.iter().map(|(_, job)| job.clone()).collect(),
         }
+    }
+
+    /// Puts the jobs into the order of the workflow, whatever the order in which they ended.
+    pub(crate) fn sort(&mut self, order: &[JobKey]) {
+        let place =
+            |key: &JobKey| order.iter().position(|other| other == key).unwrap_or(usize::MAX);
+        self.jobs.sort_by_key(|(key, _)| place(key));
     }
 }
 

@@ -195,12 +195,14 @@ impl Groups {
         token: &str,
     ) -> Result<(), coord::Error> {
         let key = GroupName::new(host, repository, group).key();
-        let register = Register::<Group>::new(Arc::clone(&self.store), Arc::clone(&self.clock), key);
+        let register =
+            Register::<Group>::new(Arc::clone(&self.store), Arc::clone(&self.clock), key);
         let token = Token::new(token);
-        let leaving = register.update(|group, now| match group.leave(&token, &Death::default(), now) {
-            true => Step::Write(()),
-            false => Step::Keep(()),
-        });
+        let leaving =
+            register.update(|group, now| match group.leave(&token, &Death::default(), now) {
+                true => Step::Write(()),
+                false => Step::Keep(()),
+            });
         leaving.await
     }
 }

@@ -83,13 +83,15 @@ impl Occasion {
 
     /// Returns the `github` context, without what only a run or a job knows.
     pub fn context(&self) -> Value {
-        let server = format!("https://{}", self.host);
-        let api = if self.host == "github.com" {
+        // A repository without an origin belongs to nobody; actions still expect a server there.
+        let host = if self.host == "local" { "github.com" } else { &self.host };
+        let server = format!("https://{host}");
+        let api = if host == "github.com" {
             "https://api.github.com".to_owned()
         } else {
             format!("{server}/api/v3")
         };
-        let graphql = if self.host == "github.com" {
+        let graphql = if host == "github.com" {
             format!("{api}/graphql")
         } else {
             format!("{server}/api/graphql")
@@ -113,7 +115,7 @@ impl Occasion {
             "repository_owner": owner,
             "repository_id": id(&["repository", "id"]).unwrap_or_default(),
             "repository_owner_id": id(&["repository", "owner", "id"]).unwrap_or_default(),
-            "repositoryUrl": format!("git://{}/{}.git", self.host, self.repository),
+            "repositoryUrl": format!("git://{host}/{}.git", self.repository),
             "actor": self.actor,
             "actor_id": id(&["sender", "id"]).unwrap_or_default(),
             "triggering_actor": self.actor,

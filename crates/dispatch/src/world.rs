@@ -305,11 +305,15 @@ impl World {
             self.numbers.entry(seed.path.clone()).and_modify(|number| *number += 1).or_insert(1);
         let number = *number;
         let mut story = Story::new(delivery, workflow.clone(), describe(&seed.tree), now);
-        let run = match Run::new(seed.spec(RunId(id), number)) {
+        let mut run = match Run::new(seed.spec(RunId(id), number)) {
             Ok(run) => run,
             Err(error) => return self.stillborn(record, &facts, story, &error.to_string()),
         };
-        story.group = run.group().map(|group| group.name.clone());
+        let effects = engine::apply(&mut run, Event::Start, now);
+        story.group = effects.iter().find_map(|effect| match effect {
+            Effect::Enter { member: Member::Run, group } => Some(group.name.clone()),
+            _ => None,
+        });
         let news = News::RunCreated {
             delivery,
             workflow,
@@ -319,14 +323,14 @@ impl World {
             source: story.source.clone(),
             directory: facts.directory.clone(),
         };
-        let started = story.group.is_none();
+        let is_free = story.group.is_none();
         let (working, memberships) = (BTreeMap::new(), BTreeMap::new());
         self.runs.insert(RunId(id), Driven { run, record, facts, story, working, memberships });
         self.tell(RunId(id), news);
-        if started {
+        if is_free {
             self.tell(RunId(id), News::RunStarted {});
         }
-        self.feed(RunId(id), Event::Start)
+        self.perform_all(RunId(id), effects)
     }
 
     /// Ends a run that could not even be made.
@@ -349,10 +353,11 @@ impl World {
     fn feed(&mut self, id: RunId, event: Event) -> Result<(), Error> {
         let Some(driven) = self.runs.get_mut(&id) else { return Ok(()) };
         let effects = engine::apply(&mut driven.run, event, Timestamp::now());
-        for effect in effects {
-            self.perform(id, effect)?;
-        }
-        Ok(())
+        self.perform_all(id, effects)
+    }
+
+    fn perform_all(&mut self, id: RunId, effects: Vec<Effect>) -> Result<(), Error> {
+        effects.into_iter().try_for_each(|effect| self.perform(id, effect))
     }
 
     fn perform(&mut self, id: RunId, effect: Effect) -> Result<(), Error> {
@@ -488,8 +493,10 @@ impl World {
     }
 
     fn finish(&mut self, id: RunId, conclusion: Conclusion) -> Result<(), Error> {
-        let Some(driven) = self.runs.remove(&id) else { return Ok(()) };
+        let Some(mut driven) = self.runs.remove(&id) else { return Ok(()) };
         let now = Timestamp::now();
+        let order: Vec<JobKey> = driven.run.jobs().into_iter().map(|job| job.key).collect();
+        driven.story.sort(&order);
         let result = driven.story.result(&driven.facts, &conclusion.to_string(), now);
         driven.record.finish(&result)?;
         let warning = result.jobs.iter().any(|job| job.warning);

@@ -84,7 +84,6 @@ impl Run {
         }
         let planner_is_bare = self.stimulus.is_bare() && self.stimulus.names_workflows();
         let deliveries = setup.planner.deliveries.len();
-        let runs = setup.runs.clone();
         let mut hub = Hub::default();
         let observer = hub.subscribe();
         let (stops, inlet) = mpsc::channel(4);
@@ -95,7 +94,7 @@ impl Run {
         watcher.abort();
         let ignored = viewer.await.map_err(|error| Failure::from_error(Exit::Failed, &error))?;
         let outcome = ended.map_err(|error| Failure::from_error(Exit::Unavailable, &error))?;
-        view::summarize(session, &runs, &outcome.ended, &ignored)?;
+        view::summarize(session, &outcome.ended)?;
         self.judge(session, &outcome, &ignored, planner_is_bare && deliveries == 1)
     }
 

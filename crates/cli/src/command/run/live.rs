@@ -55,7 +55,11 @@ impl Live {
                 self.set(
                     run,
                     job,
-                    format!("{who} · waits for group {}, behind {behind}", clean(group)),
+                    format!(
+                        "{who} · waits for group {}, behind {}",
+                        clean(group),
+                        self.names.humanize(behind)
+                    ),
                 );
             }
             News::RunStarted {} => {
@@ -79,11 +83,15 @@ impl Live {
             News::JobEnded { .. } => self.job_ended(notice),
             News::RunEnded { result } => {
                 self.clear(run, "");
-                let name = self.names.forget(run);
-                self.say(&table::run(&name, result));
+                let name = self.names.get(run).to_owned();
+                self.say(&self.names.humanize(&table::run(&name, result)));
             }
             News::Annotation { job, level, message, .. } if level != "notice" => {
-                self.say(&format!("{} {level}: {}", self.who(run, job), clean(message)));
+                self.say(&format!(
+                    "{} {level}: {}",
+                    self.who(run, job),
+                    clean(&self.names.humanize(message))
+                ));
             }
             News::Ignored { path, reason, event, .. } => {
                 self.say(&format!("{event}: {path} does not run: {}", clean(reason)));

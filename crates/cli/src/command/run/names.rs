@@ -22,9 +22,27 @@ impl Names {
         self.runs.get(run).map_or(run, String::as_str)
     }
 
-    /// Forgets a run that has ended, and returns its name.
-    pub(crate) fn forget(&mut self, run: &str) -> String {
-        self.runs.remove(run).unwrap_or_else(|| run.to_owned())
+    /// Says `ci#2` where a sentence says `run 1795534870498000`.
+    pub(crate) fn humanize(&self, sentence: &str) -> String {
+        let mut words = Vec::new();
+        for word in sentence.split(' ') {
+            let id = word.trim_end_matches(|c: char| !c.is_ascii_digit());
+            match self.runs.get(id) {
+                Some(name) => {
+                    if words.last() == Some(&"run") {
+                        words.pop();
+                    }
+                    words.push(name);
+                    // What stood behind the number, such as a comma, stays.
+                    let rest = &word[id.len()..];
+                    if !rest.is_empty() {
+                        words.push(rest);
+                    }
+                }
+                None => words.push(word),
+            }
+        }
+        words.join(" ").replace(" ,", ",").replace(" .", ".")
     }
 }
 
@@ -96,6 +114,15 @@ mod tests {
         assert_eq!(names.add("2", "Nightly build"), "Nightly build#2");
         assert_eq!(names.get("1"), "ci#1");
         assert_eq!(names.get("9"), "9");
+    }
+
+    #[test]
+    fn sentence_names_runs_as_the_table_does() {
+        let mut names = Names::default();
+        names.add("1795534870498000", "ci");
+        let sentence = "superseded by run 1795534870498000, job x, in the same group";
+        assert_eq!(names.humanize(sentence), "superseded by ci#1, job x, in the same group");
+        assert_eq!(names.humanize("behind run 17"), "behind run 17");
     }
 
     #[test]

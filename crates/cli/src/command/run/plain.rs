@@ -38,16 +38,20 @@ impl Plain {
             }
             News::Waiting { job, group, behind } => {
                 let who = self.who(run, job.as_deref());
-                vec![format!("{who}: waits for group {}, behind {behind}", clean(group))]
+                vec![format!(
+                    "{who}: waits for group {}, behind {}",
+                    clean(group),
+                    self.names.humanize(behind)
+                )]
             }
             News::RunStarted {} => Vec::new(),
             News::RunEnded { result } => {
                 let reason = result
                     .reason
                     .as_ref()
-                    .map(|reason| format!(": {}", clean(reason)))
+                    .map(|reason| format!(": {}", clean(&self.names.humanize(reason))))
                     .unwrap_or_default();
-                let name = clean(&self.names.forget(run));
+                let name = clean(self.names.get(run));
                 vec![format!(
                     "{name}: {} in {}{reason}",
                     result.conclusion,
@@ -81,7 +85,11 @@ impl Plain {
                     (Some(file), None) => format!(" {}", clean(file)),
                     _ => String::new(),
                 };
-                vec![format!("{} {level}{place}: {}", self.who(run, Some(job)), clean(message))]
+                vec![format!(
+                    "{} {level}{place}: {}",
+                    self.who(run, Some(job)),
+                    clean(&self.names.humanize(message))
+                )]
             }
             News::Dropped { lines } => {
                 vec![format!("({lines} lines were left out here; the logs have them)")]
@@ -100,8 +108,10 @@ impl Plain {
         self.jobs.remove(&(run.to_owned(), job.clone()));
         let who = format!("{} {}", clean(self.names.get(run)), clean(name));
         let word = if *warning { "warning (it failed and was allowed to)" } else { conclusion };
-        let reason =
-            reason.as_ref().map(|reason| format!(": {}", clean(reason))).unwrap_or_default();
+        let reason = reason
+            .as_ref()
+            .map(|reason| format!(": {}", clean(&self.names.humanize(reason))))
+            .unwrap_or_default();
         let mut lines = vec![format!("{who}: {word} in {}{reason}", duration(*duration_ms))];
         if let (Some(log), "failure") = (log, conclusion.as_str()) {
             lines.push(format!("{who}: the whole log is {}", log.display()));

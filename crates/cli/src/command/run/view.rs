@@ -1,7 +1,6 @@
 //! The view: what a person or a program sees while the runs go on, and at the end.
 
 use std::io::Write as _;
-use std::path::Path;
 
 use dispatch::notice::{News, Notice, Observer};
 use dispatch::result::RunResult;
@@ -59,13 +58,7 @@ fn rows() -> usize {
 }
 
 /// Ends a call with its table, or with the summary line.
-pub(crate) fn summarize(
-    session: &Session,
-    runs: &Path,
-    ended: &[Ended],
-    ignored: &[String],
-) -> Result<(), Failure> {
-    let _ = (runs, ignored);
+pub(crate) fn summarize(session: &Session, ended: &[Ended]) -> Result<(), Failure> {
     match session.format {
         Format::Json => json::summary(ended, &read),
         Format::Human => {
@@ -79,16 +72,20 @@ fn draw(session: &Session, ended: &[Ended]) {
     let mut names = Names::default();
     let mut counts = [("success", 0), ("failure", 0), ("cancelled", 0), ("skipped", 0)];
     let mut out = anstream::stdout().lock();
-    for (index, ended) in ended.iter().enumerate() {
+    let results = ended.iter().take(MAX_ROWS).filter_map(|ended| read(ended).ok());
+    let mut results: Vec<_> = results.collect();
+    results.sort_by_key(|result| result.id.parse::<u64>().unwrap_or(u64::MAX));
+    for result in &results {
+        names.add(&result.id, &result.workflow);
+    }
+    for result in &results {
+        let text = table::run(names.get(&result.id), result);
+        drop(writeln!(out, "{}", names.humanize(&text)));
+    }
+    for ended in ended {
         let word = ended.conclusion.to_string();
         if let Some((_, count)) = counts.iter_mut().find(|(known, _)| *known == word) {
             *count += 1;
-        }
-        if index < MAX_ROWS
-            && let Ok(result) = read(ended)
-        {
-            let name = names.add(&result.id, &result.workflow).to_owned();
-            drop(writeln!(out, "{}", table::run(&name, &result)));
         }
     }
     drop(out.flush());
