@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use expr::Template;
 
 use crate::{
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, MOST},
     schema::{Allowed, Field, Fields, NONE, Rule, Shape, Variants},
     source::Source,
     span::{Span, Spanned},
@@ -15,9 +15,6 @@ use crate::{
     token::Token,
     yaml::{Content, Node, Scalar},
 };
-
-/// The most diagnostics that one file gets.
-const MOST: usize = 100;
 
 /// Reads a tree by the grammar and says what does not conform.
 #[derive(Debug)]
@@ -37,7 +34,8 @@ impl<'a> Conform<'a> {
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
-        if self.diagnostics.len() < MOST {
+        let same = |known: &&Diagnostic| known.severity == diagnostic.severity;
+        if self.diagnostics.iter().filter(same).count() < MOST {
             self.diagnostics.push(diagnostic);
         }
     }
@@ -223,6 +221,13 @@ impl<'a> Conform<'a> {
                 continue;
             }
             let rule = match (fields.get(&text), fields.rest) {
+                (Some(field), _) if !field.counts() => {
+                    let message = format!("{} does not look at '{text}'", fields.noun);
+                    self.report(
+                        Diagnostic::warning("ignored-key", key.span, message).hinted("remove it"),
+                    );
+                    continue;
+                }
                 (Some(field), _) => field.rule,
                 (None, Some(_)) if text.is_empty() => {
                     self.report(Diagnostic::error("empty-key", key.span, "a key may not be empty"));
@@ -258,7 +263,7 @@ impl<'a> Conform<'a> {
         if self.diagnostics.iter().any(|diagnostic| diagnostic.span == span) {
             return None;
         }
-        let names = fields.known.iter().map(|field| field.name);
+        let names = fields.known.iter().filter(|field| field.counts()).map(|field| field.name);
         let meant = nearest(text, names.clone());
         let message = format!("{} has no key '{text}'", fields.noun);
         let hint = match meant {
@@ -379,7 +384,7 @@ fn expected(shapes: &[Shape]) -> String {
             Shape::NonEmpty => "a string that is not empty",
             Shape::Sequence(_) => "a sequence",
             Shape::Mapping(_) | Shape::Variants(_) => "a mapping",
-            Shape::Any => "a value",
+            Shape::Any | Shape::Ignored => "a value",
         };
         if !nouns.contains(&noun) {
             nouns.push(noun);

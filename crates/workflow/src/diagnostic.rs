@@ -51,14 +51,14 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, code: &'static str, span: Span, message: impl Into<String>) -> Self {
-        let message = message.into();
+        let message = legible(&message.into());
         Self { severity, code, message, span, hint: None, related: Vec::new() }
     }
 
     /// Adds what to do.
     #[must_use]
     pub fn hinted(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(legible(&hint.into()));
         self
     }
 
@@ -75,6 +75,26 @@ impl Diagnostic {
     }
 }
 
+/// The most errors, and the most warnings, that one file gets.
+pub(crate) const MOST: usize = 100;
+
+/// The longest message, in characters.
+const LONGEST: usize = 400;
+
+/// Shortens a message and takes away what a terminal would obey, since it quotes the file.
+fn legible(text: &str) -> String {
+    let mut letters = text.chars();
+    let mut legible: String = letters
+        .by_ref()
+        .take(LONGEST)
+        .map(|letter| if letter.is_control() { '\u{fffd}' } else { letter })
+        .collect();
+    if letters.next().is_some() {
+        legible.push('…');
+    }
+    legible
+}
+
 /// What came of reading a file.
 #[derive(Clone, Debug)]
 pub struct Reading<T> {
@@ -82,4 +102,18 @@ pub struct Reading<T> {
     pub value: Option<T>,
     /// What was found, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_obey_nobody() {
+        let text = format!("\u{1b}[31m{}", "x".repeat(500));
+        let diagnostic = Diagnostic::error("x", Span::default(), text.clone()).hinted(text);
+        assert_eq!(diagnostic.message.chars().count(), LONGEST + 1);
+        assert!(diagnostic.message.starts_with("\u{fffd}[31mx"));
+        assert_eq!(diagnostic.hint.as_deref(), Some(diagnostic.message.as_str()));
+    }
 }

@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use crate::{
     action::Action,
     conform::Conform,
-    diagnostic::{Diagnostic, Reading},
+    diagnostic::{Diagnostic, MOST, Reading},
     model::Workflow,
     rules,
     schema::{ACTION, Allowed, Rule, WORKFLOW},
@@ -60,6 +60,12 @@ fn conform(
 fn finish<T>(value: T, mut diagnostics: Vec<Diagnostic>) -> Reading<T> {
     diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
     let is_whole = !diagnostics.iter().any(Diagnostic::is_error);
+    let (mut errors, mut warnings) = (0, 0);
+    diagnostics.retain(|diagnostic| {
+        let count = if diagnostic.is_error() { &mut errors } else { &mut warnings };
+        *count += 1;
+        *count <= MOST
+    });
     Reading { value: is_whole.then_some(value), diagnostics }
 }
 

@@ -55,6 +55,8 @@ pub(crate) enum Shape {
     Variants(&'static Variants),
     /// Whatever YAML can say.
     Any,
+    /// The same, and GitHub does not look at it.
+    Ignored,
 }
 
 /// The keys of a mapping.
@@ -109,6 +111,11 @@ impl Field {
     /// Makes a key that may be absent.
     pub(crate) const fn new(name: &'static str, rule: &'static Rule) -> Self {
         Self { name, rule, required: false }
+    }
+
+    /// Returns whether GitHub looks at the key.
+    pub(crate) fn counts(&self) -> bool {
+        !matches!(self.rule.shapes, [Shape::Ignored])
     }
 
     /// Makes a key that must be there.

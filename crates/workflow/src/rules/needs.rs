@@ -1,6 +1,13 @@
 //! `needs`: every job it names is there, and no job waits for itself.
 
+use std::collections::HashMap;
+
+use indexmap::IndexSet;
+
 use crate::{conform::list, diagnostic::Diagnostic, model::Workflow, suggest::did_you_mean};
+
+/// The most jobs that an unknown one is compared with.
+const COMPARED: usize = 50;
 
 /// Checks `needs` of every job.
 pub(super) fn check(workflow: &Workflow, diagnostics: &mut Vec<Diagnostic>) {
@@ -24,30 +31,32 @@ pub(super) fn check(workflow: &Workflow, diagnostics: &mut Vec<Diagnostic>) {
 /// Returns for every job those it needs, and reports what is not there.
 fn graph(workflow: &Workflow, diagnostics: &mut Vec<Diagnostic>) -> Vec<Vec<usize>> {
     let ids: Vec<&str> = workflow.jobs.keys().map(String::as_str).collect();
-    let find = |wanted: &str| ids.iter().position(|id| id.eq_ignore_ascii_case(wanted));
+    let places: HashMap<String, usize> =
+        ids.iter().enumerate().map(|(place, id)| (id.to_ascii_lowercase(), place)).collect();
     let mut graph = Vec::with_capacity(ids.len());
     for job in workflow.jobs.values() {
-        let mut needs = Vec::new();
+        let mut needs = IndexSet::new();
         for need in &job.needs {
-            match find(need) {
-                Some(index) if needs.contains(&index) => {
+            match places.get(&need.to_ascii_lowercase()) {
+                Some(place) if !needs.insert(*place) => {
                     let message = format!("'{}' is needed twice", need.value);
                     diagnostics.push(Diagnostic::warning("repeated-need", need.span, message));
                 }
-                Some(index) => needs.push(index),
+                Some(_) => {}
                 None => {
                     let message = format!(
                         "job '{}' needs job '{}', which is not there",
                         job.id.value, need.value
                     );
-                    let hint = did_you_mean(need, ids.iter().copied())
-                        .unwrap_or_else(|| format!("the jobs are {}", list(&ids)));
+                    let known = &ids[..ids.len().min(COMPARED)];
+                    let hint = did_you_mean(need, known.iter().copied())
+                        .unwrap_or_else(|| format!("the jobs are {}", list(known)));
                     diagnostics
                         .push(Diagnostic::error("unknown-job", need.span, message).hinted(hint));
                 }
             }
         }
-        graph.push(needs);
+        graph.push(needs.into_iter().collect());
     }
     graph
 }

@@ -32,6 +32,12 @@ macro_rules! events {
                                 Shape::Sequence(&Rule::of(&[Shape::Words(&[$($activity),*])])),
                             ])),
                             $(Field::new($filter, &NON_EMPTY_LIST),)*
+                            Field::new("branches", &IGNORED),
+                            Field::new("branches-ignore", &IGNORED),
+                            Field::new("tags", &IGNORED),
+                            Field::new("tags-ignore", &IGNORED),
+                            Field::new("paths", &IGNORED),
+                            Field::new("paths-ignore", &IGNORED),
                         ],
                         rest: None,
                     }),
@@ -120,10 +126,14 @@ static PUSH: Rule = Rule::of(&[
             Field::new("tags-ignore", &NON_EMPTY_LIST),
             Field::new("paths", &NON_EMPTY_LIST),
             Field::new("paths-ignore", &NON_EMPTY_LIST),
+            Field::new("types", &IGNORED),
         ],
         rest: None,
     }),
 ]);
+
+/// A filter that GitHub lets stand and does not look at.
+static IGNORED: Rule = Rule::of(&[Shape::Ignored]);
 
 static REPOSITORY_DISPATCH: Rule = Rule::of(&[
     Shape::Null,

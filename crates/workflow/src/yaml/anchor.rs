@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::{
     diagnostic::Diagnostic,
     span::Span,
-    yaml::{Content, MAX_DEPTH, MAX_NODES, Node},
+    yaml::{Content, MAX_DEPTH, MAX_NODES, Node, Scalar},
 };
 
 /// The anchored nodes of a file, with the count of all nodes so far.
@@ -23,11 +23,6 @@ struct Anchored {
 }
 
 impl Anchors {
-    /// Counts one more node.
-    pub(crate) fn count(&mut self, span: Span) -> Result<(), Diagnostic> {
-        self.count_many(1, span)
-    }
-
     /// Keeps a node under its anchor; 0 means that it has none.
     pub(crate) fn keep(&mut self, anchor: usize, node: &Node) {
         if anchor != 0 {
@@ -53,11 +48,12 @@ impl Anchors {
         let mut node = anchored.node.clone();
         let nodes = anchored.nodes;
         node.span = span;
-        self.count_many(nodes, span)?;
+        self.count(nodes, span)?;
         Ok(node)
     }
 
-    fn count_many(&mut self, nodes: usize, span: Span) -> Result<(), Diagnostic> {
+    /// Counts nodes, and refuses a file that comes to too many.
+    pub(crate) fn count(&mut self, nodes: usize, span: Span) -> Result<(), Diagnostic> {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes <= MAX_NODES {
             return Ok(());
@@ -66,6 +62,11 @@ impl Anchors {
         Err(Diagnostic::error("yaml-limit", span, message)
             .hinted("aliases count as often as they are used"))
     }
+}
+
+/// Returns how many nodes a scalar counts for: a long text costs as much as many short ones.
+pub(crate) fn scalar_cost(text: &str) -> usize {
+    1 + text.len() / 64
 }
 
 pub(crate) fn too_deep(span: Span) -> Diagnostic {
@@ -79,6 +80,7 @@ pub(crate) fn too_deep(span: Span) -> Diagnostic {
 /// goes with what was written and not with what it comes to.
 fn measure(node: &Node, known: &mut HashMap<usize, (usize, usize)>) -> (usize, usize) {
     let (address, children): (usize, Vec<&Node>) = match &node.content {
+        Content::Scalar(Scalar::Text(text)) => return (scalar_cost(text), 1),
         Content::Scalar(_) => return (1, 1),
         Content::Sequence(items) => (items.as_ptr() as usize, items.iter().collect()),
         Content::Mapping(entries) => (

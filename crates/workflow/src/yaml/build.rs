@@ -9,7 +9,7 @@ use crate::{
     span::Span,
     yaml::{
         Content, MAX_DEPTH, Node,
-        anchor::{Anchors, too_deep},
+        anchor::{Anchors, scalar_cost, too_deep},
         extent::quoted_length,
         scalar::Scalar,
     },
@@ -98,7 +98,7 @@ impl<'a> Builder<'a> {
             Event::Scalar(value, style, anchor, tag) => {
                 let tag = tag.as_deref();
                 let (span, value) = (self.trimmed(span, style), value.as_ref());
-                self.anchors.count(span)?;
+                self.anchors.count(scalar_cost(value), span)?;
                 let scalar = read_scalar(value, style, tag, span)?;
                 let node = Node { span, content: Content::Scalar(scalar) };
                 self.anchors.keep(anchor, &node);
@@ -136,7 +136,7 @@ impl<'a> Builder<'a> {
         if self.open.len() >= MAX_DEPTH {
             return Err(too_deep(span));
         }
-        self.anchors.count(span)?;
+        self.anchors.count(1, span)?;
         let start = self.after_properties(span);
         let is_flow = self.text[start..].starts_with(['[', '{']);
         self.open.push(Open { span: Span::new(start, start), anchor, kind, is_flow });
