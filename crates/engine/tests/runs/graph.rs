@@ -211,6 +211,7 @@ fn what_no_longer_matters_changes_nothing() {
     assert_eq!(world.end("x/y", Failure), [""; 0]);
     world.end("a", Success);
     assert_eq!(world.end("a", Failure), [""; 0]);
+    assert_eq!(world.job("a").conclusion, Some(Success));
     world.end("b", Success);
     assert_eq!(world.cancel(), [""; 0]);
     world.check_end(Success);

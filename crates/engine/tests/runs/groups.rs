@@ -130,8 +130,8 @@ fn the_same_group_at_run_and_job_level_is_a_deadlock_found_before_anything_start
         "concurrency: CI-${{{{ github.ref }}}}\n{}",
         jobs(&[
             ("a", ""),
-            ("b", "needs: a\nconcurrency: ci-${{ github.ref }}"),
-            ("c", "if: github.ref == 'x'\nconcurrency: ci-${{ github.ref }}"),
+            ("b", "needs: a\nconcurrency: ci-refs/heads/main"),
+            ("c", "if: github.ref == 'x'\nconcurrency: ci-refs/heads/main"),
         ])
     );
     let mut world = World::new(&text);
@@ -150,7 +150,7 @@ fn the_same_group_at_run_and_job_level_is_a_deadlock_found_before_anything_start
 fn a_run_of_deadlocks_enters_nothing() {
     let text = format!(
         "concurrency: ci-${{{{ github.ref }}}}\n{}",
-        jobs(&[("a", "concurrency: ci-${{ github.ref }}"), ("b", "needs: a")])
+        jobs(&[("a", "concurrency: ci-refs/heads/main"), ("b", "needs: a")])
     );
     let mut spec = spec(&text);
     spec.only = vec!["a".to_owned()];

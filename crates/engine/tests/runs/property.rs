@@ -31,7 +31,7 @@ const CONDITIONS: [&str; 8] = [
     "github.ref == 'refs/heads/other'",
 ];
 
-const GROUPS: [&str; 5] = ["", "", "one", "${{ strategy.job-index }}", "top"];
+const GROUPS: [&str; 5] = ["", "", "one", "${{ strategy.job-index }}", "${{ vars.NONE || 'top' }}"];
 
 fn shape() -> impl Strategy<Value = Shape> {
     (
