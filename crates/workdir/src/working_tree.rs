@@ -51,7 +51,8 @@ async fn record_work(repository: &Repository, work: &Work, mirror: &Path) -> Res
     // What was staged lies in the user's object store, what was added just now lies aside.
     let mut wanted = format!("{tree}\n");
     if let Some(head) = repository.head() {
-        wanted = format!("{wanted}^{head}\n");
+        // The commit's tree, not the commit: Git looks for trees only below those that it is told of.
+        wanted = format!("{wanted}^{head}^{{tree}}\n");
     }
     let packed = git()
         .args(["pack-objects", "-q", "--revs", "--stdout", "--delta-base-offset"])
