@@ -50,33 +50,34 @@ fn shape() -> impl Strategy<Value = Shape> {
 }
 
 fn write(index: usize, shape: &Shape) -> String {
-    let mut text = format!("  j{index}:\n");
+    let mut lines = vec![format!("  j{index}:")];
     if index > 0 && !shape.needs.is_empty() {
         let needs: BTreeSet<String> =
             shape.needs.iter().map(|need| format!("j{}", need.index(index))).collect();
         let needs: Vec<String> = needs.into_iter().collect();
-        text += &format!("    needs: [{}]\n", needs.join(", "));
+        lines.push(format!("    needs: [{}]", needs.join(", ")));
     }
     if !CONDITIONS[shape.condition].is_empty() {
-        text += &format!("    if: {}\n", CONDITIONS[shape.condition]);
+        lines.push(format!("    if: {}", CONDITIONS[shape.condition]));
     }
     if shape.legs > 0 {
         let values: Vec<String> = (0..shape.legs).map(|value| value.to_string()).collect();
-        text += &format!("    strategy:\n      fail-fast: {}\n", shape.fail_fast);
+        lines.push(format!("    strategy:\n      fail-fast: {}", shape.fail_fast));
         if shape.window > 0 {
-            text += &format!("      max-parallel: {}\n", shape.window);
+            lines.push(format!("      max-parallel: {}", shape.window));
         }
-        text += &format!("      matrix: {{x: [{}]}}\n", values.join(", "));
+        lines.push(format!("      matrix: {{x: [{}]}}", values.join(", ")));
     }
     if !GROUPS[shape.group].is_empty() {
-        text += &format!("    concurrency: {}\n", GROUPS[shape.group]);
+        lines.push(format!("    concurrency: {}", GROUPS[shape.group]));
     }
     if shape.calls {
-        text + "    uses: ./.github/workflows/lib.yml\n"
+        lines.push("    uses: ./.github/workflows/lib.yml".to_owned());
     } else {
-        let may_fail = format!("    continue-on-error: {}\n", shape.may_fail);
-        text + &may_fail + "    runs-on: ubuntu-latest\n    steps: [{run: 'true'}]\n"
+        lines.push(format!("    continue-on-error: {}", shape.may_fail));
+        lines.push("    runs-on: ubuntu-latest\n    steps: [{run: 'true'}]".to_owned());
     }
+    lines.join("\n") + "\n"
 }
 
 const LIB: &str = "
