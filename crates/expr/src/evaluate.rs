@@ -71,8 +71,13 @@ impl From<bool> for Outcome {
 }
 
 /// Evaluates a tree.
-pub(crate) fn evaluate(node: &Node, scope: &dyn Scope, missing: Missing) -> Result<Outcome, Error> {
-    Evaluator { scope, missing, memory: Memory::default() }.node(node)
+pub(crate) fn evaluate(
+    node: &Node,
+    scope: &dyn Scope,
+    missing: Missing,
+    memory: Memory,
+) -> Result<Outcome, Error> {
+    Evaluator { scope, missing, memory }.node(node)
 }
 
 struct Evaluator<'a> {

@@ -5,6 +5,7 @@ use std::{ops::Range, sync::Arc};
 use crate::{
     error::Error,
     evaluate::{Missing, Outcome, Partial, evaluate},
+    memory::Memory,
     node::{Index, Node, Shape},
     parse::parse,
     scope::{Names, Scope},
@@ -47,7 +48,17 @@ impl Expression {
 
     /// Returns the value.
     pub fn evaluate(&self, scope: &dyn Scope) -> Result<Value, Error> {
-        match self.outcome(scope, Missing::Null)? {
+        self.evaluate_in(scope, Memory::default())
+    }
+
+    /// Returns the value, if the results on the way to it take up no more than
+    /// so many bytes together, instead of the ten mebibytes of a run.
+    pub fn evaluate_within(&self, scope: &dyn Scope, bytes: usize) -> Result<Value, Error> {
+        self.evaluate_in(scope, Memory::of(bytes))
+    }
+
+    fn evaluate_in(&self, scope: &dyn Scope, memory: Memory) -> Result<Value, Error> {
+        match self.outcome(scope, Missing::Null, memory)? {
             Outcome::Known(operand) => Ok(operand.value),
             // Nothing is unknown where what is missing is null.
             Outcome::Truth(truth) => Ok(Value::Bool(truth)),
@@ -59,7 +70,7 @@ impl Expression {
     ///
     /// An expression that fails is unknown.
     pub fn evaluate_partial(&self, scope: &dyn Scope) -> Partial {
-        match self.outcome(scope, Missing::Unknown) {
+        match self.outcome(scope, Missing::Unknown, Memory::default()) {
             Ok(Outcome::Known(operand)) => Partial::Known(operand.value),
             _ => Partial::Unknown,
         }
@@ -71,13 +82,18 @@ impl Expression {
     /// This knows more than [`Self::evaluate_partial`]: `needs.a.result && false`
     /// has no certain value and is certainly not true.
     pub fn truth_partial(&self, scope: &dyn Scope) -> Option<bool> {
-        self.outcome(scope, Missing::Unknown).ok()?.truth()
+        self.outcome(scope, Missing::Unknown, Memory::default()).ok()?.truth()
     }
 
-    fn outcome(&self, scope: &dyn Scope, missing: Missing) -> Result<Outcome, Error> {
+    fn outcome(
+        &self,
+        scope: &dyn Scope,
+        missing: Missing,
+        memory: Memory,
+    ) -> Result<Outcome, Error> {
         self.root
             .as_ref()
-            .map_or_else(|| Ok(Value::Null.into()), |root| evaluate(root, scope, missing))
+            .map_or_else(|| Ok(Value::Null.into()), |root| evaluate(root, scope, missing, memory))
     }
 
     /// Returns the paths into contexts, in the order they are written.

@@ -1,15 +1,27 @@
 //! Memory: what the results of one evaluation may take up together.
 
-/// The most bytes, at two a UTF-16 unit, as on GitHub.
+/// The most bytes, at two a UTF-16 unit, that GitHub gives an expression of a run.
 const MOST_BYTES: usize = 10 * 1024 * 1024;
 
 /// Counts the bytes of the results that are alive.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Memory {
     live: usize,
+    most: usize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::of(MOST_BYTES)
+    }
 }
 
 impl Memory {
+    /// Creates a memory of so many bytes.
+    pub(crate) fn of(bytes: usize) -> Self {
+        Self { live: 0, most: bytes }
+    }
+
     /// Adds a text, or says that it does not fit.
     pub(crate) fn charge(&mut self, text: &str) -> Result<(), String> {
         self.charge_bytes(text.encode_utf16().count() * 2)
@@ -18,7 +30,7 @@ impl Memory {
     /// Adds bytes, or says that they do not fit.
     pub(crate) fn charge_bytes(&mut self, bytes: usize) -> Result<(), String> {
         self.live = self.live.saturating_add(bytes);
-        if self.live > MOST_BYTES {
+        if self.live > self.most {
             return Err("The maximum allowed memory size was exceeded".to_owned());
         }
         Ok(())

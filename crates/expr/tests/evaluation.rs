@@ -227,6 +227,13 @@ fn memory_of_what_is_let_go_is_free_again() {
 }
 
 #[test]
+fn the_bound_on_memory_can_be_lower() {
+    let expression = Expression::parse("format('{0}{0}', '12345')", &names()).unwrap();
+    assert!(expression.evaluate_within(&scope(), 20).is_ok());
+    assert!(expression.evaluate_within(&scope(), 19).is_err());
+}
+
+#[test]
 fn references_are_in_the_order_they_are_written() {
     let text = "list[none.a][needs.b]";
     let expression = Expression::parse(text, &names()).unwrap();

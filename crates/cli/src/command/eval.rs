@@ -118,19 +118,28 @@ impl Eval {
     }
 }
 
+/// What GitHub gives an expression that is evaluated by itself.
+const MEMORY: usize = 1024 * 1024;
+
 /// Evaluates a bare expression, or a text with `${{ }}`.
 fn evaluate(text: &str, names: &Names, scope: &dyn Scope) -> Result<Value, expr::Error> {
     match Expression::parse(text, names) {
-        Ok(expression) => expression.evaluate(scope),
+        Ok(expression) => expression.evaluate_within(scope, MEMORY),
         // Outside of a text of its own, `${{` is nothing that an expression can have.
         Err(error) if error.kind == ErrorKind::Lexing && text.contains("${{") => {
-            let trimmed = text.trim();
             let skipped = text.len() - text.trim_start().len();
-            Template::parse(trimmed, names)
-                .and_then(|template| template.evaluate(scope))
+            evaluate_template(text.trim(), names, scope)
                 .map_err(|error| expr::Error { offset: error.offset + skipped, ..error })
         }
         Err(error) => Err(error),
+    }
+}
+
+fn evaluate_template(text: &str, names: &Names, scope: &dyn Scope) -> Result<Value, expr::Error> {
+    let template = Template::parse(text, names)?;
+    match template.as_expression() {
+        Some(expression) => expression.evaluate_within(scope, MEMORY),
+        None => template.evaluate(scope),
     }
 }
 
