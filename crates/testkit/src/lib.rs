@@ -1,4 +1,5 @@
 //! Worlds to test against: a forge, stores that fail, servers that are real.
 
 pub mod forge;
+pub mod sandbox;
 pub mod servers;
