@@ -13,8 +13,9 @@ fn interlock(directory: &std::path::Path, arguments: &[&str]) -> Output {
 /// Evaluates with contexts and compares the JSON answer and the exit code.
 #[track_caller]
 fn check(contexts: &Value, expression: &str, expected: &Value, code: i32) {
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::write(directory.path().join("contexts.json"), contexts.to_string()).unwrap();
+    let directory = tempfile::tempdir().expect("there is room for a directory");
+    std::fs::write(directory.path().join("contexts.json"), contexts.to_string())
+        .expect("the directory is ours");
     let arguments = ["--context", "contexts.json", "--format", "json", expression];
     let output = interlock(directory.path(), &arguments);
     let answer: Value =
