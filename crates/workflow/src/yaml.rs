@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::{diagnostic::Diagnostic, source::Source, span::Span};
 
 pub(crate) use extent::locate;
-pub(crate) use scalar::Scalar;
+pub use scalar::Scalar;
 
 /// The longest file that is read, in bytes.
 pub const MAX_BYTES: usize = 1024 * 1024;
@@ -28,22 +28,27 @@ pub const MAX_NODES: usize = 200_000;
 
 /// A value and its place.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) span: Span,
-    pub(crate) content: Content,
+pub struct Node {
+    /// Where it is.
+    pub span: Span,
+    /// What it is.
+    pub content: Content,
 }
 
 /// What a node is.
 #[derive(Clone, Debug)]
-pub(crate) enum Content {
+pub enum Content {
+    /// A single value.
     Scalar(Scalar),
+    /// Several, in order.
     Sequence(Arc<Vec<Node>>),
+    /// Keys and values, in the order in which they are written.
     Mapping(Arc<Vec<(Node, Node)>>),
 }
 
 impl Node {
     /// Returns what the node is, in a word for people.
-    pub(crate) fn noun(&self) -> &'static str {
+    pub fn noun(&self) -> &'static str {
         match &self.content {
             Content::Scalar(scalar) => scalar.noun(),
             Content::Sequence(_) => "a sequence",
@@ -53,7 +58,7 @@ impl Node {
 }
 
 /// Reads the one document of a file.
-pub(crate) fn parse(source: &Source) -> Result<Node, Diagnostic> {
+pub fn parse(source: &Source) -> Result<Node, Diagnostic> {
     let length = source.text.len();
     if length > MAX_BYTES {
         let message =

@@ -2,10 +2,14 @@
 
 /// A single value.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Scalar {
+pub enum Scalar {
+    /// Nothing.
     Null,
+    /// `true` or `false`.
     Bool(bool),
+    /// A number of any form.
     Number(f64),
+    /// Everything else.
     Text(String),
 }
 
@@ -34,7 +38,7 @@ impl Scalar {
     }
 
     /// Returns the value as text, as GitHub converts it.
-    pub(crate) fn to_text(&self) -> String {
+    pub fn to_text(&self) -> String {
         match self {
             Self::Null => String::new(),
             Self::Bool(truth) => truth.to_string(),
@@ -44,7 +48,7 @@ impl Scalar {
     }
 
     /// Returns what the value is, in a word for people.
-    pub(crate) fn noun(&self) -> &'static str {
+    pub fn noun(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
             Self::Bool(_) => "a boolean",
