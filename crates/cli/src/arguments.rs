@@ -30,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Prints the script that completes Interlock's commands in a shell.
     Completions(command::completions::Completions),
+    /// Tries whether locks on a store are safe, and says what to do if they are not.
+    Doctor(command::doctor::Doctor),
     /// Evaluates one expression, exactly as GitHub does, and prints its value.
     Eval(command::eval::Eval),
     /// Says what events would start, and why or why not, without running anything.
@@ -79,6 +81,7 @@ fn session(arguments: &Arguments) -> Result<Session, Failure> {
 fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
     match command {
         Command::Completions(command) => command.run::<Arguments>(session),
+        Command::Doctor(command) => command.run(session),
         Command::Eval(command) => command.run(session),
         Command::Plan(command) => command.run(session),
         Command::Run(command) => command.run(session),

@@ -71,6 +71,8 @@ pub enum Outcome {
     },
     /// It could not be tried to the end.
     Broken(Error),
+    /// The store has nothing of the kind, and need not.
+    Absent,
 }
 
 /// How long one operation took.
@@ -118,7 +120,9 @@ pub async fn examine(
                 judged(difference)
             }),
         };
+        let clockless = check == Check::Clock && report.clock.is_none();
         let outcome = match result {
+            Ok(None) if clockless => Outcome::Absent,
             Ok(None) => Outcome::Passed,
             Ok(Some(seen)) => Outcome::Failed { seen },
             Err(error) => Outcome::Broken(error),
@@ -235,6 +239,7 @@ impl Outcome {
             Self::Passed => "passed",
             Self::Failed { .. } => "failed",
             Self::Broken(_) => "broken",
+            Self::Absent => "absent",
         }
     }
 }
