@@ -21,11 +21,11 @@ pub struct Newcomer {
 }
 
 impl Group {
-    /// Lets somebody in, or says why not. Entering twice is entering once.
+    /// Lets somebody in, or says why not. Entering twice is entering once and renewing.
     pub fn enter(&mut self, newcomer: Newcomer, death: &Death, now: &Now) -> Told {
         let token = newcomer.member.token.clone();
         if self.knows(&token) {
-            return self.look(&token, death, now);
+            return self.renew(&token, death, now);
         }
         self.end_earlier_attempts(&newcomer.member);
         self.settle(death, now);

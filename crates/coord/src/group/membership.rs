@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use store::{Store, Version};
@@ -12,6 +13,8 @@ use crate::{Clock, Error, ErrorKind, Fence, Now, Register, Step, Token, margin};
 
 /// The least and the most that is waited before looking again.
 const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(15));
+/// How often to look for a proof of death.
+const PROOF: Duration = Duration::from_secs(1);
 /// What is waited after a failure of the store.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -48,6 +51,8 @@ pub struct Membership {
     renewed: Duration,
     version: Option<Version>,
     is_waiting_listed: bool,
+    /// Whether somebody else could be proved dead: nobody sends a message when he dies.
+    is_proof_possible: AtomicBool,
 }
 
 impl Membership {
@@ -74,6 +79,7 @@ impl Membership {
             told: Told::Gone,
             version: None,
             is_waiting_listed: false,
+            is_proof_possible: AtomicBool::new(false),
         };
         let newcomer = Newcomer {
             member: membership.entry.member.clone(),
@@ -170,6 +176,7 @@ impl Membership {
         let due = self.renewed + self.entry.ttl / 3;
         let rest = due.saturating_sub(self.clock.now());
         let wake = match &self.told {
+            Told::Pending { .. } if self.is_proof_possible.load(Ordering::Relaxed) => PROOF,
             Told::Pending { wake, .. } => *wake,
             _ => Duration::MAX,
         };
@@ -210,6 +217,8 @@ impl Membership {
         let members = group.members().iter().map(|standing| &standing.member);
         let others = members.filter(|member| member.token != *self.token());
         let provable = others.filter(|m| m.lock.is_some() && m.boot.as_deref() == Some(here));
+        let mut provable = provable.peekable();
+        self.is_proof_possible.store(provable.peek().is_some(), Ordering::Relaxed);
         let dead = provable.filter(|member| (self.proof)(member));
         Death(dead.map(|member| member.token.clone()).collect())
     }

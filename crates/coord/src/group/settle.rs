@@ -176,7 +176,9 @@ impl Group {
     fn wake(&self, now: &Now) -> Duration {
         let windows = self.members.iter().filter_map(|standing| standing.window.as_ref());
         let lives = self.members.iter().map(|standing| &standing.life).chain(windows);
-        lives.map(|life| life.left(now)).min().unwrap_or(Duration::MAX)
+        let left = lives.map(|life| life.left(now));
+        // A window that is closed changes nothing any more.
+        left.filter(|left| !left.is_zero()).min().unwrap_or(Duration::MAX)
     }
 }
 

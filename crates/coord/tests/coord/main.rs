@@ -1,0 +1,8 @@
+//! Everything this crate promises, through its public face.
+
+mod faulty;
+mod group_scenarios;
+mod group_schedules;
+mod group_storms;
+mod registers;
+mod time;
