@@ -60,7 +60,8 @@ pub async fn run_job(
     };
     let mut report = job.drive(&mouth, orders).await;
     for stray in job.tree.end().await {
-        job.desk.say(None, &format!("Terminate orphan process: pid ({}) ({})", stray.id, stray.name));
+        job.desk
+            .say(None, &format!("Terminate orphan process: pid ({}) ({})", stray.id, stray.name));
     }
     report.steps = job.reports();
     if let Some(fault) = job.desk.close().await {
@@ -93,8 +94,9 @@ impl Job {
         notices: mpsc::Sender<Notice>,
         ear: Ear,
     ) -> Result<Self, String> {
-        let log = Log::create(&place.log)
-            .map_err(|error| format!("The log {} could not be created: {error}", place.log.display()))?;
+        let log = Log::create(&place.log).map_err(|error| {
+            format!("The log {} could not be created: {error}", place.log.display())
+        })?;
         let secrets = plan.contexts.secrets.as_object().into_iter().flat_map(expr::Object::values);
         let token = plan.contexts.github.get("token");
         let secrets = secrets.chain(token).map(Value::to_text);
@@ -204,16 +206,19 @@ impl Job {
         for env in [&self.plan.workflow.env, &job.env].into_iter().flatten() {
             let scope = self.scope(&frame, "");
             let value = env.evaluate(&scope);
-            let value = value.map_err(|error| format!("`env` could not be evaluated: {}", error.message))?;
+            let value = value
+                .map_err(|error| format!("`env` could not be evaluated: {}", error.message))?;
             frame.env.extend(texts(&value));
         }
         for defaults in [&self.plan.workflow.defaults, &job.defaults].into_iter().flatten() {
             let mut scope = self.scope(&frame, "");
             scope.set("env", crate::context::variables(&frame.env));
             let value = defaults.evaluate(&scope);
-            let value = value.map_err(|error| format!("`defaults` could not be evaluated: {}", error.message))?;
+            let value = value
+                .map_err(|error| format!("`defaults` could not be evaluated: {}", error.message))?;
             let run = value.get("run").cloned().unwrap_or(Value::Null);
-            let text = |name: &str| run.get(name).map(Value::to_text).filter(|text| !text.is_empty());
+            let text =
+                |name: &str| run.get(name).map(Value::to_text).filter(|text| !text.is_empty());
             frame.shell = text("shell").or(frame.shell);
             frame.working_directory = text("working-directory").or(frame.working_directory);
         }
@@ -223,9 +228,13 @@ impl Job {
     fn cancel_timeout(&self) -> Duration {
         let token = self.plan.job().cancel_timeout_minutes.as_ref();
         let scope = self.scope(&Frame::default(), "");
-        let minutes = token.and_then(|token| token.evaluate(&scope).ok()).map(|value| value.to_number());
+        let minutes =
+            token.and_then(|token| token.evaluate(&scope).ok()).map(|value| value.to_number());
         let given = minutes.and_then(|minutes| Duration::try_from_secs_f64(minutes * 60.0).ok());
-        given.filter(|given| !given.is_zero()).unwrap_or(CANCEL_TIMEOUT).min(Duration::from_secs(1 << 30))
+        given
+            .filter(|given| !given.is_zero())
+            .unwrap_or(CANCEL_TIMEOUT)
+            .min(Duration::from_secs(1 << 30))
     }
 
     /// Returns the contexts of a step, without its own `env`.
@@ -312,7 +321,9 @@ impl Job {
         let file = found.file.as_deref().filter(|file| !file.is_empty())?;
         let workspace = &self.place.directories.workspace;
         let from = found.from_path.as_deref().filter(|path| !path.is_empty()).map(Path::new);
-        let base = from.and_then(Path::parent).map_or_else(|| workspace.clone(), |path| workspace.join(path));
+        let base = from
+            .and_then(Path::parent)
+            .map_or_else(|| workspace.clone(), |path| workspace.join(path));
         let path = base.join(file);
         path.is_file().then(|| self.from_workspace(&path.to_string_lossy()))
     }
@@ -329,7 +340,11 @@ fn write_event(plan: &JobPlan, place: &Place) -> std::io::Result<String> {
     let path = directory.join("event.json");
     let text = match &place.payload {
         Some(payload) => payload.to_string(),
-        None => plan.contexts.github.get("event").map_or_else(|| "{}".to_owned(), |event| event.to_json().to_string()),
+        None => plan
+            .contexts
+            .github
+            .get("event")
+            .map_or_else(|| "{}".to_owned(), |event| event.to_json().to_string()),
     };
     std::fs::write(&path, text)?;
     Ok(path.to_string_lossy().into_owned())

@@ -1,15 +1,16 @@
 //! A composite action: steps with contexts of their own, and outputs for the step that uses them.
 
-use expr::{Object, Value};
-use indexmap::IndexMap;
-use workflow::{Runs, Spanned};
-
-use super::frame::{Done, Frame, InAction};
-use super::sequence::Sequence;
-use super::task::Task;
-use super::uses::Found;
 use engine::Conclusion;
 use engine::steps::ActionStatus;
+use expr::{Object, Value};
+use indexmap::IndexMap;
+use tokio::task::JoinSet;
+use workflow::{Runs, Step};
+
+use super::frame::{Done, Frame, InAction};
+use super::sequence::{Left, Sequence};
+use super::task::Task;
+use super::uses::Found;
 
 /// Runs the steps of a composite action.
 pub(super) async fn run(task: &Task, found: Found) -> Done {
@@ -35,10 +36,12 @@ pub(super) async fn run(task: &Task, found: Found) -> Done {
         working_directory: None,
         depth: task.frame.depth + 1,
     };
-    let mut sequence = Sequence::new(&task.job, frame, Some(&task.spot));
-    sequence.run(steps).await;
-    let left = sequence.finish().await;
-    let outcome = left.frame.action.as_ref().map_or(Conclusion::Success, |action| action.status.outcome());
+    let sequence = Sequence::new(&task.job, frame, Some(&task.spot));
+    let Some(left) = apart(sequence, steps.clone()).await else {
+        return Done::failed("The action was lost.");
+    };
+    let outcome =
+        left.frame.action.as_ref().map_or(Conclusion::Success, |action| action.status.outcome());
     let mut done = Done::new(outcome);
     done.outputs = outputs(task, &found, &left.frame);
     (done.env, done.paths, done.posts) = (left.env, left.paths, left.posts);
@@ -51,6 +54,16 @@ pub(super) async fn run(task: &Task, found: Found) -> Done {
         done.error = left.error;
     }
     done
+}
+
+/// Runs the steps as a task of their own, so that actions within actions do not pile up on one stack.
+async fn apart(mut sequence: Sequence, steps: Vec<Step>) -> Option<Left> {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move {
+        sequence.run(&steps).await;
+        sequence.finish().await
+    });
+    tasks.join_next().await?.ok()
 }
 
 fn introduce(task: &Task, inputs: &IndexMap<String, String>) {
@@ -71,8 +84,7 @@ fn outputs(task: &Task, found: &Found, frame: &Frame) -> IndexMap<String, String
     let inner = Task::new(&task.job, frame.clone(), task.spot.clone());
     let mut outputs = IndexMap::new();
     for (name, output) in &found.action.outputs {
-        let value = output.value.as_ref().map(Spanned::clone);
-        let Some(token) = value else { continue };
+        let Some(token) = &output.value else { continue };
         match token.evaluate(&inner.scope) {
             Ok(Value::Null) => drop(outputs.insert(name.clone(), String::new())),
             Ok(value) => drop(outputs.insert(name.clone(), value.to_text())),

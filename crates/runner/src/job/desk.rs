@@ -129,7 +129,8 @@ impl Desk {
             let mut inner = self.lock();
             inner.log.flush();
             inner.mention_dropped();
-            let fault = inner.log.fault().map(|error| format!("The log could not be written: {error}"));
+            let fault =
+                inner.log.fault().map(|error| format!("The log could not be written: {error}"));
             (inner.outlet.clone(), std::mem::take(&mut inner.waiting), fault)
         };
         for notice in waiting {

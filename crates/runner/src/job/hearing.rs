@@ -151,7 +151,20 @@ impl<'a> Hearing<'a> {
         if SHOWN.contains(&name.as_str()) {
             return false;
         }
-        if self.echo && !matches!(name.as_str(), "add-mask" | "error" | "warning" | "notice" | "debug" | "group" | "endgroup" | "echo" | "stop-commands") {
+        if self.echo
+            && !matches!(
+                name.as_str(),
+                "add-mask"
+                    | "error"
+                    | "warning"
+                    | "notice"
+                    | "debug"
+                    | "group"
+                    | "endgroup"
+                    | "echo"
+                    | "stop-commands"
+            )
+        {
             self.show(Stream::Stdout, line);
         }
         if let Err(why) = self.follow(&name, &command, line) {
@@ -199,7 +212,11 @@ impl<'a> Hearing<'a> {
             "echo" => match command.data.trim().to_ascii_lowercase().as_str() {
                 "on" => self.echo = true,
                 "off" => self.echo = false,
-                other => return Err(format!("Invalid echo command value. Possible values can be: 'on', 'off'. Current value is: '{other}'.")),
+                other => {
+                    return Err(format!(
+                        "Invalid echo command value. Possible values can be: 'on', 'off'. Current value is: '{other}'."
+                    ));
+                }
             },
             _ => {}
         }
@@ -220,7 +237,10 @@ impl<'a> Hearing<'a> {
     }
 
     fn allow(&self, name: &str) -> Result<(), String> {
-        let allowed = self.task.variable(ALLOW_UNSECURE).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let allowed = self
+            .task
+            .variable(ALLOW_UNSECURE)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"));
         if allowed {
             return Ok(());
         }
@@ -234,7 +254,9 @@ impl<'a> Hearing<'a> {
         if files::may_set(&name) {
             self.said.env.push((name, value.to_owned()));
         } else {
-            self.error(format!("Can't update {name} environment variable using ::set-env:: command."));
+            self.error(format!(
+                "Can't update {name} environment variable using ::set-env:: command."
+            ));
         }
     }
 
@@ -254,7 +276,8 @@ impl<'a> Hearing<'a> {
             return Err("File path must not be empty".to_owned());
         }
         let path = self.task.job.place.directories.workspace.join(file);
-        let text = files::read_within(&path, MAX_MATCHER_FILE).map_err(|error| error.to_string())?;
+        let text =
+            files::read_within(&path, MAX_MATCHER_FILE).map_err(|error| error.to_string())?;
         if text.is_empty() {
             return Err(format!("The file of problem matchers '{file}' is not there"));
         }
@@ -271,7 +294,8 @@ impl<'a> Hearing<'a> {
             (false, true) => self.task.job.matchers().remove(owner),
             (true, false) => {
                 let path = self.task.job.place.directories.workspace.join(&command.data);
-                let text = files::read_within(&path, MAX_MATCHER_FILE).map_err(|error| error.to_string())?;
+                let text = files::read_within(&path, MAX_MATCHER_FILE)
+                    .map_err(|error| error.to_string())?;
                 let matchers = matcher::read(&text).map_err(|error| error.to_string())?;
                 for matcher in matchers {
                     self.task.job.matchers().remove(matcher.owner());
@@ -309,7 +333,8 @@ impl<'a> Hearing<'a> {
         let Some(message) = found.message.as_deref().filter(|text| !text.trim().is_empty()) else {
             return false;
         };
-        let number = |text: &Option<String>| text.as_deref().and_then(|text| text.trim().parse().ok());
+        let number =
+            |text: &Option<String>| text.as_deref().and_then(|text| text.trim().parse().ok());
         let annotation = Annotation {
             file: self.task.job.file_of(found),
             line: number(&found.line),

@@ -17,7 +17,9 @@ pub(super) async fn run(task: &Task, found: Found) -> Done {
     };
     if pre.is_some() {
         let uses = place(&found.action.source, 0);
-        task.say(&format!("##[warning]`pre` execution is not supported for a local action, as on GitHub ({uses})"));
+        task.say(&format!(
+            "##[warning]`pre` execution is not supported for a local action, as on GitHub ({uses})"
+        ));
     }
     let inputs = input_variables(&found.inputs);
     let mut done = script(task, using, &found.directory, main, inputs.clone()).await;

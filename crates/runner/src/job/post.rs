@@ -62,16 +62,19 @@ async fn one(job: &Arc<Job>, mut frame: Frame, post: Post) -> Done {
 fn tell(task: &Task, done: &Done, began: Instant) {
     let (name, duration) = (task.job.desk.masked(&task.name), began.elapsed());
     let (outcome, conclusion, step) = (done.outcome, done.conclusion, task.spot.step);
-    task.job.report(step, StepReport {
-        name: name.clone(),
-        id: None,
-        outcome,
-        conclusion,
-        duration,
-        exit_code: done.exit_code,
-        error: done.error.as_deref().map(|error| task.job.desk.masked(error)),
-        timed_out: false,
-    });
+    task.job.report(
+        step,
+        StepReport {
+            name: name.clone(),
+            id: None,
+            outcome,
+            conclusion,
+            duration,
+            exit_code: done.exit_code,
+            error: done.error.as_deref().map(|error| task.job.desk.masked(error)),
+            timed_out: false,
+        },
+    );
     let last_lines = task.job.desk.last_lines(step);
     let last_lines = if outcome == Conclusion::Failure { last_lines } else { Vec::new() };
     task.job.desk.tell(Notice::StepEnded { step, name, outcome, conclusion, duration, last_lines });

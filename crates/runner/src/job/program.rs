@@ -153,7 +153,9 @@ fn why(program: &Program, error: &CouldNotStart) -> String {
 fn read_files(task: &Task, said: &mut Said) {
     let Some(step_files) = &task.files else { return };
     let mut faults = Vec::new();
-    let mut pairs = |name: &'static str, path| match files::read(path).and_then(|text| files::parse_pairs(&text)) {
+    let mut pairs = |name: &'static str, path| match files::read(path)
+        .and_then(|text| files::parse_pairs(&text))
+    {
         Ok(pairs) => pairs,
         Err(error) => {
             faults.push((name, error));

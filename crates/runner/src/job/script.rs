@@ -39,7 +39,9 @@ fn prepare(
 ) -> Result<(Program, PathBuf), String> {
     let text = |token: &Token, key: &str| {
         let value = token.evaluate(&task.scope);
-        value.map(|value| value.to_text()).map_err(|error| format!("`{key}` could not be evaluated: {}", error.message))
+        value
+            .map(|value| value.to_text())
+            .map_err(|error| format!("`{key}` could not be evaluated: {}", error.message))
     };
     let script = text(script, "run")?;
     let shell = shell.map(|shell| text(shell, "shell")).transpose()?;
@@ -53,8 +55,9 @@ fn prepare(
     let directories = &task.job.place.directories;
     let name = format!("{}{}", uuid::Uuid::new_v4(), shell.extension);
     let file = directories.temp.join(name);
-    std::fs::write(&file, shell.contents(&script))
-        .map_err(|error| format!("The script could not be written to {}: {error}", file.display()))?;
+    std::fs::write(&file, shell.contents(&script)).map_err(|error| {
+        format!("The script could not be written to {}: {error}", file.display())
+    })?;
     introduce(task, &script, &shell);
     let program = Program {
         arguments: shell.arguments_for(&file),
@@ -86,7 +89,11 @@ pub(super) fn environment(task: &Task) {
     }
     for (name, value) in &all {
         for (index, line) in value.split('\n').enumerate() {
-            task.job.desk.note(&if index == 0 { format!("  {name}: {line}") } else { format!("  {line}") });
+            task.job.desk.note(&if index == 0 {
+                format!("  {name}: {line}")
+            } else {
+                format!("  {line}")
+            });
         }
     }
 }

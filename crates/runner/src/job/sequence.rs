@@ -9,12 +9,12 @@ use expr::Scope;
 use tokio::time::Instant;
 use workflow::{Step, StepAction};
 
+use super::Job;
 use super::background::{Background, Ended};
 use super::frame::{Done, Frame, Post};
 use super::signal::Signal;
 use super::step;
 use super::task::{Spot, Task};
-use super::Job;
 use crate::context::StepScope;
 use crate::notice::Notice;
 
@@ -75,7 +75,8 @@ impl Sequence {
                 }
                 StepAction::Run { .. } | StepAction::Uses { .. } => {
                     let spot = self.spot(step);
-                    let run = step::run(Arc::clone(&self.job), self.frame.clone(), step.clone(), spot);
+                    let run =
+                        step::run(Arc::clone(&self.job), self.frame.clone(), step.clone(), spot);
                     let done = run.await;
                     self.hear_cancel();
                     self.take(step.id.as_ref().map(|id| id.value.as_str()), done, Counting::Full);
@@ -96,7 +97,8 @@ impl Sequence {
     /// Tells whether no step can run any more.
     fn is_over(&self) -> bool {
         let around = self.around.as_ref();
-        let late = around.and_then(|spot| spot.deadline).is_some_and(|end| end.at <= Instant::now());
+        let late =
+            around.and_then(|spot| spot.deadline).is_some_and(|end| end.at <= Instant::now());
         let cancelled = around.is_some_and(|spot| spot.cancel.is_stopped());
         late || cancelled || self.job.ear.now() == Signal::Kill
     }
@@ -221,18 +223,28 @@ impl Sequence {
         }
         let (name, duration) = (self.job.desk.masked(&task.name), began.elapsed());
         let (outcome, conclusion) = (done.outcome, done.conclusion);
-        self.job.report(task.spot.step, StepReport {
-            name: name.clone(),
-            id: step.id.as_ref().map(|id| id.value.clone()),
+        self.job.report(
+            task.spot.step,
+            StepReport {
+                name: name.clone(),
+                id: step.id.as_ref().map(|id| id.value.clone()),
+                outcome,
+                conclusion,
+                duration,
+                exit_code: None,
+                error: None,
+                timed_out: false,
+            },
+        );
+        let (step, last_lines) = (task.spot.step, Vec::new());
+        self.job.desk.tell(Notice::StepEnded {
+            step,
+            name,
             outcome,
             conclusion,
             duration,
-            exit_code: None,
-            error: None,
-            timed_out: false,
+            last_lines,
         });
-        let (step, last_lines) = (task.spot.step, Vec::new());
-        self.job.desk.tell(Notice::StepEnded { step, name, outcome, conclusion, duration, last_lines });
     }
 }
 

@@ -79,7 +79,9 @@ async fn act(task: &Task, step: &Step) -> Done {
         StepAction::Wait { .. }
         | StepAction::WaitAll
         | StepAction::Cancel { .. }
-        | StepAction::Parallel { .. } => Done::failed("A step that controls others runs by itself."),
+        | StepAction::Parallel { .. } => {
+            Done::failed("A step that controls others runs by itself.")
+        }
     }
 }
 
@@ -104,16 +106,19 @@ fn report(task: &Task, step: &Step, done: &Done, duration: Duration) {
     let failed = done.outcome == Conclusion::Failure;
     let last_lines = desk.last_lines(task.spot.step);
     let (outcome, conclusion) = (done.outcome, done.conclusion);
-    task.job.report(task.spot.step, StepReport {
-        name: name.clone(),
-        id: step.id.as_ref().map(|id| id.value.clone()),
-        outcome,
-        conclusion,
-        duration,
-        exit_code: done.exit_code,
-        error: done.error.as_deref().map(|error| desk.masked(error)),
-        timed_out: done.timed_out,
-    });
+    task.job.report(
+        task.spot.step,
+        StepReport {
+            name: name.clone(),
+            id: step.id.as_ref().map(|id| id.value.clone()),
+            outcome,
+            conclusion,
+            duration,
+            exit_code: done.exit_code,
+            error: done.error.as_deref().map(|error| desk.masked(error)),
+            timed_out: done.timed_out,
+        },
+    );
     let last_lines = if failed { last_lines } else { Vec::new() };
     let step = task.spot.step;
     desk.tell(Notice::StepEnded { step, name, outcome, conclusion, duration, last_lines });
@@ -180,7 +185,8 @@ pub(super) fn plain_name(step: &Step) -> String {
         Token::Number(number) => number.to_string(),
         _ => String::new(),
     };
-    if let Some(name) = step.name.as_ref().map(|name| source(name)).filter(|name| !name.is_empty()) {
+    if let Some(name) = step.name.as_ref().map(|name| source(name)).filter(|name| !name.is_empty())
+    {
         return first_line(&name).to_owned();
     }
     match &step.action {

@@ -150,14 +150,17 @@ async fn root_of(task: &Task, path: &Path) -> Result<PathBuf, String> {
             directories.workspace.join(path).display()
         )
     };
-    let is_empty = std::fs::read_dir(&directories.workspace).is_ok_and(|mut files| files.next().is_none());
+    let is_empty =
+        std::fs::read_dir(&directories.workspace).is_ok_and(|mut files| files.next().is_none());
     let Some(source) = task.job.place.source.as_ref().filter(|_| is_empty) else {
         return Err(missing());
     };
     let tree = directories.actions.join("tree");
     if !tree.exists() {
         let export = source.snapshot.export("", &tree).await;
-        export.map_err(|error| format!("The files of the run's commit could not be taken: {error}"))?;
+        export.map_err(|error| {
+            format!("The files of the run's commit could not be taken: {error}")
+        })?;
     }
     if !is_action(&tree.join(path)) {
         return Err(missing());
@@ -198,7 +201,8 @@ fn read(task: &Task, path: &Path, directory: &Path) -> Result<Action, String> {
 fn inputs_given(task: &Task, with: Option<&Token>) -> Result<IndexMap<String, String>, String> {
     let Some(with) = with else { return Ok(IndexMap::new()) };
     let value = with.evaluate(&task.scope);
-    let value = value.map_err(|error| format!("The step's `with` could not be evaluated: {}", error.message))?;
+    let value = value
+        .map_err(|error| format!("The step's `with` could not be evaluated: {}", error.message))?;
     Ok(texts(&value))
 }
 
@@ -210,7 +214,8 @@ fn inputs(
     given: IndexMap<String, String>,
 ) -> Result<IndexMap<String, String>, String> {
     let declared = |name: &str| action.inputs.keys().any(|known| known.eq_ignore_ascii_case(name));
-    let mut unexpected: Vec<_> = given.keys().filter(|name| !declared(name)).map(String::as_str).collect();
+    let mut unexpected: Vec<_> =
+        given.keys().filter(|name| !declared(name)).map(String::as_str).collect();
     // A JavaScript action's program may read these whatever `action.yml` says.
     unexpected.retain(|name| !matches!(name.to_ascii_lowercase().as_str(), "entrypoint" | "args"));
     if !unexpected.is_empty() {
@@ -224,14 +229,24 @@ fn inputs(
     let mut inputs = IndexMap::new();
     for (name, input) in &action.inputs {
         let given = given.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-        if given.is_some() && let Some(message) = &input.deprecation {
-            task.warning(format!("Input '{name}' has been deprecated with message: {}", message.value));
+        if given.is_some()
+            && let Some(message) = &input.deprecation
+        {
+            task.warning(format!(
+                "Input '{name}' has been deprecated with message: {}",
+                message.value
+            ));
         }
         let value = match (given, &input.default) {
             (Some((_, value)), _) => value.clone(),
             (None, Some(default)) => {
                 let value = default.evaluate(&task.scope).map(|value| value.to_text());
-                value.map_err(|error| format!("The default of input '{name}' could not be evaluated: {}", error.message))?
+                value.map_err(|error| {
+                    format!(
+                        "The default of input '{name}' could not be evaluated: {}",
+                        error.message
+                    )
+                })?
             }
             (None, None) => {
                 if input.required {
@@ -249,4 +264,3 @@ fn inputs(
     inputs.extend(others.collect::<Vec<_>>());
     Ok(inputs)
 }
-
