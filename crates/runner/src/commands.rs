@@ -125,8 +125,14 @@ mod tests {
 
     #[test]
     fn both_dialects_are_read() {
-        check("::error file=a.js,line=1::no", Some(("error", &[("file", "a.js"), ("line", "1")], "no")));
-        check("::error file=a.js, line=1::no", Some(("error", &[("file", "a.js"), ("line", "1")], "no")));
+        check(
+            "::error file=a.js,line=1::no",
+            Some(("error", &[("file", "a.js"), ("line", "1")], "no")),
+        );
+        check(
+            "::error file=a.js, line=1::no",
+            Some(("error", &[("file", "a.js"), ("line", "1")], "no")),
+        );
         check("##[group]Build", Some(("group", &[], "Build")));
         check("12:00 ##[warning]x]y", Some(("warning", &[], "x]y")));
         check("  ::endgroup::", Some(("endgroup", &[], "")));

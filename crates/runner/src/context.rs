@@ -62,9 +62,7 @@ impl StepScope {
 }
 
 /// Returns the object of a mapping whose names differ by case.
-pub(crate) fn variables<'a>(
-    pairs: impl IntoIterator<Item = (&'a String, &'a String)>,
-) -> Value {
+pub(crate) fn variables<'a>(pairs: impl IntoIterator<Item = (&'a String, &'a String)>) -> Value {
     let mut object = Object::case_sensitive();
     for (name, value) in pairs {
         object.insert(name.as_str(), value.as_str());

@@ -55,9 +55,7 @@ const GITHUB: [&str; 38] = [
 ///
 /// A job has a `HOME` of its own, so what lies in the user's is told where programs cannot do
 /// without it: the toolchains of `rustup`.
-pub fn lent(
-    variables: impl IntoIterator<Item = (String, String)>,
-) -> BTreeMap<String, String> {
+pub fn lent(variables: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, String> {
     let all: BTreeMap<String, String> = variables.into_iter().collect();
     let is_lent = |name: &str| LENT.contains(&name) || name.starts_with("LC_");
     let mut lent: BTreeMap<_, _> =
@@ -163,7 +161,10 @@ mod tests {
         let github = Value::object([("sha", "abc"), ("token", "t"), ("event", "e")]);
         environment.define(&github, &Value::object([("os", "Linux")]));
         let shown: Vec<_> = environment.0.iter().map(|(k, v)| format!("{k}={v}")).collect();
-        assert_eq!(shown, ["A=b", "CI=no", "GITHUB_ACTIONS=true", "GITHUB_SHA=abc", "RUNNER_OS=Linux"]);
+        assert_eq!(
+            shown,
+            ["A=b", "CI=no", "GITHUB_ACTIONS=true", "GITHUB_SHA=abc", "RUNNER_OS=Linux"]
+        );
     }
 
     #[test]

@@ -1,21 +1,21 @@
 //! The hands: runs commands, steps and jobs on this host, and leaves nothing behind.
 
+pub mod commands;
+mod context;
+pub mod environment;
 pub mod fanout;
+pub mod files;
 pub mod guardian;
 pub mod interrupt;
-pub mod process;
-pub mod commands;
-pub mod files;
+mod job;
 pub mod masks;
 pub mod matcher;
+mod notice;
+mod place;
+pub mod process;
 pub mod shell;
 #[cfg(test)]
 mod vectors;
-mod context;
-pub mod environment;
-mod job;
-mod notice;
-mod place;
 
 pub use job::run_job;
 pub use notice::{Annotation, Level, Notice};

@@ -96,7 +96,10 @@ impl Masks {
 
     /// Tells whether a text holds a secret.
     pub fn find(&self, text: &str) -> bool {
-        self.tiers.iter().filter_map(|tier| tier.search.as_ref()).any(|search| search.is_match(text))
+        self.tiers
+            .iter()
+            .filter_map(|tier| tier.search.as_ref())
+            .any(|search| search.is_match(text))
     }
 
     fn collect(&mut self, secret: &str, patterns: &mut Vec<String>) {

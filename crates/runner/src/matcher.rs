@@ -205,7 +205,8 @@ mod tests {
 
     fn of(owner: &str, regexp: &str) -> Vec<Matcher> {
         let pattern = json!([{ "regexp": regexp, "message": 1 }]);
-        read(&json!({ "problemMatcher": [{ "owner": owner, "pattern": pattern }] }).to_string()).unwrap()
+        read(&json!({ "problemMatcher": [{ "owner": owner, "pattern": pattern }] }).to_string())
+            .unwrap()
     }
 
     #[test]

@@ -131,8 +131,9 @@ fn pattern(
             return Err(invalid(format!("'{property}' is set twice, in the matcher '{owner}'")));
         }
         set.push(property);
-        let group = usize::try_from(group)
-            .map_err(|_| invalid(format!("'{property}' is not a group, in the matcher '{owner}'")))?;
+        let group = usize::try_from(group).map_err(|_| {
+            invalid(format!("'{property}' is not a group, in the matcher '{owner}'"))
+        })?;
         groups.push((property, group));
     }
     let pattern = Pattern::new(&entry.regexp, groups, entry.r#loop).map_err(|source| {
