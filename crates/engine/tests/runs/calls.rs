@@ -293,3 +293,30 @@ fn a_calling_jobs_group_is_dropped_where_the_called_workflow_has_the_same() {
     world.entered("called:up");
     assert_eq!(world.end("up/x", Success), ["leave called:up", "finished success"]);
 }
+
+#[test]
+fn a_called_job_in_the_group_of_the_run_is_a_deadlock_however_deep() {
+    let called = lib("", &jobs(&[("x", "concurrency: ${{ vars.NONE || 'TOP' }}")]));
+    let text = format!("concurrency: top\n{CALL}");
+    let mut world = World::of(calling(&text, &called));
+    world.start();
+    assert_eq!(world.entered("run"), ["cancelled up/x", "leave run", "finished cancelled"]);
+    assert_eq!(
+        world.job("up/x").reason.unwrap(),
+        "Canceling since a deadlock for concurrency group 'TOP' was detected between 'top level \
+         workflow' and 'up / x'"
+    );
+    world.check_end(Cancelled);
+}
+
+#[test]
+fn a_caller_that_cannot_call_ends_the_other_legs_before_they_start() {
+    let called = lib("inputs: {n: {type: number}}", &jobs(&[("x", "")]));
+    let text = format!(
+        "{CALL}    strategy: {{matrix: {{n: [soon, 2]}}}}\n    with: {{n: '${{{{ matrix.n }}}}'}}\n"
+    );
+    let mut world = World::of(calling(&text, &called));
+    assert_eq!(world.start(), ["failure up.0", "cancelled up.1", "finished failure"]);
+    assert!(world.job("up.0").reason.unwrap().contains("input 'n'"));
+    world.check_end(Failure);
+}

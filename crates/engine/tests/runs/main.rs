@@ -9,4 +9,5 @@ mod groups;
 mod matrices;
 mod planning;
 mod property;
+mod real;
 mod world;
