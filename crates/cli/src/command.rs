@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod diagnostics;
 pub(crate) mod doctor;
 pub(crate) mod eval;
+pub(crate) mod parallel;
 pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod stimulus;

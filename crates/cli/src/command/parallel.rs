@@ -85,5 +85,6 @@ fn front(departure: &guardian::Departure, session: &Session) -> Exit {
 }
 
 fn split_failed(error: &std::io::Error) -> Failure {
-    Failure::from_error(Exit::Unavailable, error).hinted("is /proc mounted, and may processes fork?")
+    Failure::from_error(Exit::Unavailable, error)
+        .hinted("is /proc mounted, and may processes fork?")
 }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use runner::fanout::{self, Notice, Outcome, Printer, PrinterHandle, Report, Request, Spool, Start};
+use runner::fanout::{
+    self, Notice, Outcome, Printer, PrinterHandle, Report, Request, Spool, Start,
+};
 use runner::interrupt::Interrupts;
 use runner::process::{Cause, Ending, Exit as ProcessExit, Finished, Limits, Token, Tree};
 use tokio::sync::mpsc;
@@ -142,8 +144,9 @@ impl Shared {
     ) -> Summary {
         let remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = reports.iter().zip(remarks.iter()).zip(&self.logs);
-        let jobs: Vec<Row> =
-            rows.map(|((report, remarks), log)| Row::new(report, log, remarks.left_behind)).collect();
+        let jobs: Vec<Row> = rows
+            .map(|((report, remarks), log)| Row::new(report, log, remarks.left_behind))
+            .collect();
         Summary {
             result: overall(&jobs, interrupted),
             duration_ms: milliseconds(began.elapsed()),

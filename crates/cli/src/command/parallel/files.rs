@@ -1,4 +1,4 @@
-//! The files that a call writes: logs, JSON, JUnit.
+//! The files that a call writes besides its answer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,8 +17,14 @@ use crate::session::Session;
 /// Says that a directory of logs is ours to remove.
 const RECORD: &str = ".interlock-logs";
 
+/// Remembers when old logs were removed.
+const SWEPT: &str = ".swept";
+
+/// How often that is done.
+const PERIOD: Duration = Duration::from_hours(24);
+
 /// How long logs are kept where nobody chose a directory.
-const KEPT: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+const KEPT: Duration = Duration::from_hours(14 * 24);
 
 /// Where everything goes.
 #[derive(Debug)]
@@ -75,8 +81,11 @@ fn write_whole(path: &Path, text: &str) -> Result<(), Failure> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let parent = path.parent().unwrap_or(Path::new("/"));
     // What is no regular file, such as /dev/stdout, cannot be replaced.
-    let written =
-        if path.exists() && !path.is_file() { fs::write(path, text) } else { whole(parent, name, text) };
+    let written = if path.exists() && !path.is_file() {
+        fs::write(path, text)
+    } else {
+        whole(parent, name, text)
+    };
     written.map_err(|error| {
         Failure::new(Exit::Unavailable, format!("cannot write {}: {error}", path.display()))
     })
@@ -101,7 +110,13 @@ fn default_logs(session: &Session) -> Result<PathBuf, Failure> {
 
 /// Removes directories that carry our record and are old. What cannot be removed stays.
 fn forget_old(all: &Path) {
-    let Some(oldest) = SystemTime::now().checked_sub(KEPT) else { return };
+    let now = SystemTime::now();
+    let Some(oldest) = now.checked_sub(KEPT) else { return };
+    let swept = fs::metadata(all.join(SWEPT)).and_then(|record| record.modified());
+    if swept.is_ok_and(|swept| now.duration_since(swept).is_ok_and(|since| since < PERIOD)) {
+        return;
+    }
+    let _next_time = fs::create_dir_all(all).and_then(|()| fs::write(all.join(SWEPT), ""));
     for entry in fs::read_dir(all).into_iter().flatten().flatten() {
         let path = entry.path();
         let ours = entry.file_type().is_ok_and(|kind| kind.is_dir());

@@ -23,13 +23,13 @@ pub(crate) struct PlanFlags {
     /// How the output of the jobs is shown.
     #[arg(long, value_enum, default_value_t = Order::Grouped)]
     pub(crate) order: Order,
-    /// Where each job's NAME.log is written; by default below RUNNER_TEMP or the state directory.
+    /// Where each job's NAME.log is written; by default below `RUNNER_TEMP` or the state directory.
     #[arg(long, value_name = "DIR")]
     pub(crate) log_dir: Option<PathBuf>,
     /// Write the results as JSON, too.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Write the results as JUnit XML, too.
+    /// Write the results as `JUnit` XML, too.
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
     /// The shell for every job that names none; the text is its last argument, or a file for `{0}`.
@@ -117,7 +117,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         Ok(number) => seconds(number),
         Err(_) => text.parse::<jiff::SignedDuration>().ok().and_then(|it| it.try_into().ok()),
     };
-    let longest = Duration::from_secs(60 * 60 * 24 * 365);
+    let longest = Duration::from_hours(24 * 365);
     read.filter(|it| (Duration::from_millis(1)..=longest).contains(it)).ok_or_else(|| {
         format!("`{text}` is no duration between 1 ms and a year; write 90s, 10m or 1h 30m")
     })
@@ -147,7 +147,8 @@ mod tests {
         let arguments = ["x", "--advisory", "b=1", "--critical", "a=x=y", "--advisory=c=3"];
         let matches = command.clone().try_get_matches_from(arguments).expect("they are right");
         let read = NamedCommands::from_arg_matches(&matches).expect("they are right");
-        let seen: Vec<_> = read.0.iter().map(|it| (it.name.as_str(), it.command.as_str())).collect();
+        let seen: Vec<_> =
+            read.0.iter().map(|it| (it.name.as_str(), it.command.as_str())).collect();
         assert_eq!(seen, [("b", "1"), ("a", "x=y"), ("c", "3")]);
         assert_eq!(read.0.iter().filter(|it| it.critical).count(), 1);
         for wrong in ["a", "a=", "=x", "a b=x", "../a=x"] {

@@ -16,15 +16,25 @@ const SYNTAX: &str = "#;\"'*?[]&|<>(){}$`^~!\\\n\r\0";
 const BUILTINS: [&str; 55] = [
     ".", ":", "[", "alias", "bg", "bind", "break", "builtin", "caller", "case", "cd", "command",
     "continue", "coproc", "declare", "dirs", "disown", "echo", "enable", "eval", "exec", "exit",
-    "export", "fc", "fg", "for", "function", "getopts", "hash", "help", "history", "if", "jobs", "kill",
-    "let", "local", "mapfile", "popd", "printf", "pushd", "pwd", "read", "readonly", "return",
-    "select", "set", "shift", "shopt", "source", "test", "time", "times", "trap", "type", "typeset",
+    "export", "fc", "fg", "for", "function", "getopts", "hash", "help", "history", "if", "jobs",
+    "kill", "let", "local", "mapfile", "popd", "printf", "pushd", "pwd", "read", "readonly",
+    "return", "select", "set", "shift", "shopt", "source", "test", "time", "times", "trap", "type",
+    "typeset",
 ];
 
 /// The rest of them.
 const MORE_BUILTINS: [&str; 11] = [
-    "ulimit", "umask", "unalias", "unset", "until", "wait", "while", "suspend", "logout",
-    "readarray", "compgen",
+    "ulimit",
+    "umask",
+    "unalias",
+    "unset",
+    "until",
+    "wait",
+    "while",
+    "suspend",
+    "logout",
+    "readarray",
+    "compgen",
 ];
 
 /// Something that can be started, as long as this lives.
@@ -73,7 +83,8 @@ fn plain(text: &str) -> Option<Vec<String>> {
     }
     let words: Vec<String> = text.split_ascii_whitespace().map(ToOwned::to_owned).collect();
     let first = words.first()?.as_str();
-    let special = BUILTINS.contains(&first) || MORE_BUILTINS.contains(&first) || first.contains('=');
+    let special =
+        BUILTINS.contains(&first) || MORE_BUILTINS.contains(&first) || first.contains('=');
     (!special).then_some(words)
 }
 
@@ -90,7 +101,9 @@ fn by_shell(shell: &str, text: &str) -> std::io::Result<(Vec<String>, Option<Nam
         "pwsh" => "pwsh -NoLogo -NonInteractive -Command",
         "ruby" | "perl" => &format!("{} -e", shell.trim()),
         // Such as `python`, `zsh` or `fish`.
-        name if !name.contains(char::is_whitespace) && !name.contains("{0}") => &format!("{name} -c"),
+        name if !name.contains(char::is_whitespace) && !name.contains("{0}") => {
+            &format!("{name} -c")
+        }
         whole => whole,
     };
     let mut words: Vec<String> = known.split_whitespace().map(ToOwned::to_owned).collect();
@@ -128,8 +141,23 @@ mod tests {
     #[test]
     fn syntax_and_builtins_go_to_bash() {
         for run in [
-            "a | b", "a; b", "echo $HOME", "a 'b c'", "cd x", "exit 3", "A=1 b", "a &", "a > b", "a\nb",
-            "ls *.x", "! a", "time a", "echo x", "{ a; }", "~/a", "",
+            "a | b",
+            "a; b",
+            "echo $HOME",
+            "a 'b c'",
+            "cd x",
+            "exit 3",
+            "A=1 b",
+            "a &",
+            "a > b",
+            "a\nb",
+            "ls *.x",
+            "! a",
+            "time a",
+            "echo x",
+            "{ a; }",
+            "~/a",
+            "",
         ] {
             assert_eq!(words(run, None), ["bash", "-eo", "pipefail", "-c", run]);
         }

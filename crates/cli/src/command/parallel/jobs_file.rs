@@ -10,6 +10,7 @@ use workflow::{Diagnostic, Source, Span};
 
 use super::flags::duration;
 use super::plan::{Defaults, Task, check_name};
+use crate::command::diagnostics::render;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::Session;
@@ -19,8 +20,18 @@ const FILE_KEYS: [&str; 5] = ["max-parallel", "fail-fast", "shell", "env", "jobs
 
 /// The keys of a job.
 const JOB_KEYS: [&str; 12] = [
-    "run", "shell", "critical", "needs", "timeout", "retries", "accept", "env", "working-directory",
-    "reads", "writes", "log",
+    "run",
+    "shell",
+    "critical",
+    "needs",
+    "timeout",
+    "retries",
+    "accept",
+    "env",
+    "working-directory",
+    "reads",
+    "writes",
+    "log",
 ];
 
 /// The keys of `retries`.
@@ -38,15 +49,6 @@ pub(crate) fn read(path: &Path, session: &Session) -> Result<(Vec<Task>, Default
         let lines: Vec<_> = faults.iter().map(|fault| render(&source, fault)).collect();
         Failure::new(Exit::Usage, lines.join("\n")).hinted("docs/parallel.md has the keys")
     })
-}
-
-/// Writes a fault as compilers do: place, sentence, line.
-fn render(source: &Source, fault: &Diagnostic) -> String {
-    let (line, column) = source.line_column(fault.span.start);
-    let text = source.text.lines().nth(line - 1).unwrap_or_default();
-    let hint = fault.hint.as_ref().map(|hint| format!("\n    hint: {hint}")).unwrap_or_default();
-    let mark = " ".repeat(column - 1);
-    format!("{}:{line}:{column}: {}\n    {text}\n    {mark}^{hint}", source.path, fault.message)
 }
 
 fn parse(source: &Source, base: &Path) -> Result<(Vec<Task>, Defaults), Vec<Diagnostic>> {
@@ -207,23 +209,19 @@ impl Reader {
     }
 
     fn truth(&mut self, node: &Node, what: &str) -> bool {
-        match &node.content {
-            Content::Scalar(Scalar::Bool(truth)) => *truth,
-            _ => {
-                self.wrong(node, what, "true or false");
-                false
-            }
+        if let Content::Scalar(Scalar::Bool(truth)) = &node.content {
+            return *truth;
         }
+        self.wrong(node, what, "true or false");
+        false
     }
 
     fn whole(&mut self, node: &Node, what: &str, range: (u32, u32)) -> Option<u32> {
         let number = match &node.content {
-            Content::Scalar(Scalar::Number(number)) => (range.0..=range.1)
-                .contains(&(number.max(0.0) as u32))
-                .then(|| number.max(0.0) as u32)
-                .filter(|whole| f64::from(*whole) == *number),
+            Content::Scalar(number @ Scalar::Number(_)) => number.to_text().parse().ok(),
             _ => None,
         };
+        let number = number.filter(|number| (range.0..=range.1).contains(number));
         if number.is_none() {
             self.wrong(node, what, &format!("a whole number from {} to {}", range.0, range.1));
         }
@@ -340,8 +338,11 @@ mod tests {
     fn check_fault(text: &str, expected: &[&str]) {
         let source = Source::new("jobs.yml", text);
         let faults = parse(&source, Path::new("/base")).expect_err("a fault");
-        let first = |fault| render(&source, fault).lines().next().unwrap_or_default().to_owned();
-        assert_eq!(faults.iter().map(first).collect::<Vec<_>>(), expected, "{text}");
+        let line = |fault: &Diagnostic| {
+            let (line, column) = source.line_column(fault.span.start);
+            format!("jobs.yml:{line}:{column}: {}", fault.message)
+        };
+        assert_eq!(faults.iter().map(line).collect::<Vec<_>>(), expected, "{text}");
     }
 
     #[test]
@@ -373,11 +374,14 @@ jobs:
         let [edges, validate] = tasks.as_slice() else { panic!("two jobs") };
         assert!(!edges.job.critical);
         assert_eq!(edges.job.writes, ["graph"]);
-        assert_eq!((edges.log.as_str(), edges.directory.as_path()), ("edges.log", Path::new("/base")));
+        assert_eq!(
+            (edges.log.as_str(), edges.directory.as_path()),
+            ("edges.log", Path::new("/base"))
+        );
         assert!(validate.job.critical);
         assert_eq!(validate.job.needs, ["edges"]);
         assert_eq!(validate.job.reads, ["graph", "map"]);
-        assert_eq!(validate.timeout, Some(Duration::from_secs(600)));
+        assert_eq!(validate.timeout, Some(Duration::from_mins(10)));
         let retry = Retry { times: 2, delay: Duration::from_secs(5), codes: vec![75] };
         assert_eq!(validate.job.retry, retry);
         assert_eq!(validate.job.accept, [0, 3]);
@@ -397,44 +401,59 @@ jobs:
 
     #[test]
     fn faults_have_places() {
-        check_fault("jobs:\n  a:\n    rnu: x\n", &[
-            "jobs.yml:3:5: unknown key `rnu`",
-            "jobs.yml:2:3: job `a` has no `run`",
-        ]);
-        check_fault("jobs:\n  a: {run: x, needs: [b]}\n", &[
-            "jobs.yml:2:23: `a` needs `b`, which does not exist",
-        ]);
-        check_fault("jobs:\n  a: {run: x, needs: b}\n  b: {run: x, needs: a}\n", &[
-            "jobs.yml:2:3: these jobs wait for each other: a → b → a",
-        ]);
-        check_fault("jobs:\n  a b: {run: x}\n", &[
-            "jobs.yml:2:3: `a b` cannot be the name of a job: at most 100 letters, digits, `_`, `-` \
+        check_fault(
+            "jobs:\n  a:\n    rnu: x\n",
+            &["jobs.yml:3:5: unknown key `rnu`", "jobs.yml:2:3: job `a` has no `run`"],
+        );
+        check_fault(
+            "jobs:\n  a: {run: x, needs: [b]}\n",
+            &["jobs.yml:2:23: `a` needs `b`, which does not exist"],
+        );
+        check_fault(
+            "jobs:\n  a: {run: x, needs: b}\n  b: {run: x, needs: a}\n",
+            &["jobs.yml:2:3: these jobs wait for each other: a → b → a"],
+        );
+        check_fault(
+            "jobs:\n  a b: {run: x}\n",
+            &[
+                "jobs.yml:2:3: `a b` cannot be the name of a job: at most 100 letters, digits, `_`, `-` \
              and `.`, beginning with a letter, a digit or `_`",
-        ]);
-        check_fault("jobs:\n  a: {run: x, critical: maybe}\n", &[
-            "jobs.yml:2:25: `critical` must be true or false, and is a string",
-        ]);
-        check_fault("jobs:\n  a: {run: x, timeout: soon}\n", &[
-            "jobs.yml:2:24: timeout: `soon` is no duration between 1 ms and a year; \
-             write 90s, 10m or 1h 30m",
-        ]);
-        check_fault("jobs:\n  a: {run: x, accept: [0, 256]}\n", &[
-            "jobs.yml:2:27: `accept` must be a whole number from 0 to 255, and is a number",
-        ]);
-        check_fault("jobs:\n  a: {run: '', log: ../x}\n", &[
-            "jobs.yml:2:12: `run` has no command",
-            "jobs.yml:2:21: `log` is a file below the directory of logs, without `..`",
-        ]);
-        check_fault("max-parallel: 0\njobs:\n  a: {run: x}\n", &[
-            "jobs.yml:1:15: `max-parallel` must be a whole number from 1 to 10000, and is a number",
-        ]);
+            ],
+        );
+        check_fault(
+            "jobs:\n  a: {run: x, critical: maybe}\n",
+            &["jobs.yml:2:25: `critical` must be true or false, and is a string"],
+        );
+        check_fault(
+            "jobs:\n  a: {run: x, timeout: soon}\n",
+            &["jobs.yml:2:24: timeout: `soon` is no duration between 1 ms and a year; \
+             write 90s, 10m or 1h 30m"],
+        );
+        check_fault(
+            "jobs:\n  a: {run: x, accept: [0, 256]}\n",
+            &["jobs.yml:2:27: `accept` must be a whole number from 0 to 255, and is a number"],
+        );
+        check_fault(
+            "jobs:\n  a: {run: '', log: ../x}\n",
+            &[
+                "jobs.yml:2:12: `run` has no command",
+                "jobs.yml:2:21: `log` is a file below the directory of logs, without `..`",
+            ],
+        );
+        check_fault(
+            "max-parallel: 0\njobs:\n  a: {run: x}\n",
+            &[
+                "jobs.yml:1:15: `max-parallel` must be a whole number from 1 to 10000, and is a number",
+            ],
+        );
         check_fault("max-parallel: 1\n", &["jobs.yml:1:1: the file has no `jobs`"]);
         check_fault("jobs: {}\n", &["jobs.yml:1:7: there are no jobs"]);
     }
 
     #[test]
     fn hostile_files_are_faults() {
-        for text in ["", "[", "jobs: [", "- a", "jobs: 1", "\0", "jobs: {a: null}", "jobs: {1: 2}"] {
+        for text in ["", "[", "jobs: [", "- a", "jobs: 1", "\0", "jobs: {a: null}", "jobs: {1: 2}"]
+        {
             let source = Source::new("jobs.yml", text);
             assert!(parse(&source, Path::new("/")).is_err(), "{text:?}");
         }

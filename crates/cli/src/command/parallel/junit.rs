@@ -1,4 +1,4 @@
-//! The results as JUnit XML, for everything that reads test reports.
+//! The results as `JUnit` XML, for everything that reads test reports.
 
 use std::fmt::Write as _;
 

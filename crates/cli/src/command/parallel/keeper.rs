@@ -85,12 +85,14 @@ pub(crate) fn try_lock(file: File) -> std::io::Result<Option<File>> {
 
 fn register(directory: &Path, run: &Token) -> std::io::Result<(File, PathBuf)> {
     fs::create_dir_all(directory)?;
-    // It gets its name when it is locked; a name that is no token is not looked at.
-    let file = NamedTempFile::new_in(directory)?;
-    file.as_file().lock()?;
     let path = directory.join(run.as_str());
-    let file = file.persist(&path).map_err(|error| error.error)?;
-    Ok((file, path))
+    let file = File::create_new(&path)?;
+    file.lock()?;
+    if path.exists() {
+        return Ok((file, path));
+    }
+    // Somebody looked before it was locked, and took it for a dead one.
+    register(directory, run)
 }
 
 /// Ends what dead runs have left. What cannot be read now is read the next time.

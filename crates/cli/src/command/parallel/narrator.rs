@@ -58,12 +58,7 @@ pub(crate) async fn narrate(
     }
 }
 
-async fn group(
-    printer: &PrinterHandle,
-    style: Style,
-    report: &Report,
-    jobs: &[(String, PathBuf)],
-) {
+async fn group(printer: &PrinterHandle, style: Style, report: &Report, jobs: &[(String, PathBuf)]) {
     let Some((_, log)) = jobs.get(report.job.0) else { return };
     let headline = headline(report);
     let (before, after) = if style.folds {
@@ -75,12 +70,11 @@ async fn group(
 }
 
 fn headline(report: &Report) -> String {
-    let mut text = format!("{}: {}", report.name, report.verdict);
-    if report.attempts > 0 {
-        text += &format!(" in {}", spoken(milliseconds(report.duration)));
+    let (name, verdict) = (&report.name, &report.verdict);
+    let time = spoken(milliseconds(report.duration));
+    match report.attempts {
+        0 => format!("{name}: {verdict}"),
+        1 => format!("{name}: {verdict} in {time}"),
+        attempts => format!("{name}: {verdict} in {time}, {attempts} attempts"),
     }
-    if report.attempts > 1 {
-        text += &format!(", {} attempts", report.attempts);
-    }
-    text
 }

@@ -56,7 +56,8 @@ impl Plan {
         let named = flags.commands.0.iter().map(|named| Task::from_flag(named, session));
         tasks.extend(named);
         if tasks.is_empty() {
-            let hint = "give a file, or jobs as --critical 'NAME=COMMAND' or --advisory 'NAME=COMMAND'";
+            let hint =
+                "give a file, or jobs as --critical 'NAME=COMMAND' or --advisory 'NAME=COMMAND'";
             return Err(Failure::new(Exit::Usage, "there are no jobs").hinted(hint));
         }
         for task in &mut tasks {
@@ -80,7 +81,8 @@ impl Plan {
 
     /// Finds names and logs that are given twice: file systems and step outputs do not tell `a` from `A`.
     fn check(&self) -> Result<(), Failure> {
-        let mut names: Vec<_> = self.tasks.iter().map(|task| task.job.name.to_lowercase()).collect();
+        let mut names: Vec<_> =
+            self.tasks.iter().map(|task| task.job.name.to_lowercase()).collect();
         let mut logs: Vec<_> = self.tasks.iter().map(|task| task.log.to_lowercase()).collect();
         if let Some(name) = twice(&mut names) {
             return Err(Failure::new(Exit::Usage, format!("there are two jobs named `{name}`"))

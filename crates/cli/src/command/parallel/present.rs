@@ -8,7 +8,7 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 
 use super::files::Files;
-use super::summary::{Overall, Row, Summary, spoken};
+use super::summary::{Row, Summary, spoken};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::{Format, Level, Session};
@@ -47,7 +47,7 @@ fn table(summary: &Summary) -> String {
     let head = ["JOB", "RESULT", "IF IT FAILS", "TIME", "LOG"].map(ToOwned::to_owned);
     let row = |row: &Row| {
         let policy = if row.critical { "critical" } else { "advisory" };
-        let log = row.log.as_ref().map(|log| log.display().to_string()).unwrap_or_default();
+        let log = row.log.as_ref().map(|log| below(log, &summary.log_dir)).unwrap_or_default();
         [row.name.clone(), result(row), policy.to_owned(), spoken(row.duration_ms), log]
     };
     let rows: Vec<[String; 5]> = summary.jobs.iter().map(row).collect();
@@ -63,9 +63,24 @@ fn table(summary: &Summary) -> String {
     }
     let warnings = summary.warnings().count();
     let note = if warnings > 0 { format!(", {warnings} with a warning") } else { String::new() };
-    let (count, time) = (summary.jobs.len(), spoken(summary.duration_ms));
-    writeln!(text, "{}: {count} jobs{note}, {time}", summary.result.word()).expect(WRITTEN);
+    let (count, time) = (jobs(summary), spoken(summary.duration_ms));
+    let logs = summary.log_dir.display();
+    writeln!(text, "{}: {count}{note}, {time}; logs: {logs}", summary.result.word())
+        .expect(WRITTEN);
     text
+}
+
+/// Counts the jobs in words.
+fn jobs(summary: &Summary) -> String {
+    match summary.jobs.len() {
+        1 => "1 job".to_owned(),
+        count => format!("{count} jobs"),
+    }
+}
+
+/// Names a log as short as the line with their directory allows.
+fn below(log: &Path, directory: &Path) -> String {
+    log.strip_prefix(directory).unwrap_or(log).display().to_string()
 }
 
 fn line(text: &mut String, cells: &[String; 5], widths: [usize; 4], style: Style) {
@@ -117,7 +132,7 @@ fn markdown(summary: &Summary) -> String {
         (false, true) => "❌",
         (false, false) => "⚠️",
     };
-    let mut text = format!("### {}: {} jobs\n\n", summary.result.word(), summary.jobs.len());
+    let mut text = format!("### {}: {}\n\n", summary.result.word(), jobs(summary));
     text.push_str("| | Job | Result | If it fails | Time |\n|---|---|---|---|---:|\n");
     for row in summary.jobs.iter().take(MOST_ROWS) {
         let policy = if row.critical { "critical" } else { "advisory" };
@@ -190,7 +205,8 @@ fn outputs(summary: &Summary, session: &Session) -> Result<(), Failure> {
     let mut text = String::new();
     for row in &summary.jobs {
         let code = row.exit_code.map(|code| code.to_string()).unwrap_or_default();
-        writeln!(text, "{0}-result={1}\n{0}-exit-code={code}", row.name, row.result).expect(WRITTEN);
+        writeln!(text, "{0}-result={1}\n{0}-exit-code={code}", row.name, row.result)
+            .expect(WRITTEN);
     }
     let warnings: Vec<_> = summary.warnings().map(|row| row.name.as_str()).collect();
     let warnings = serde_json::to_string(&warnings).expect("texts");
@@ -201,19 +217,6 @@ fn outputs(summary: &Summary, session: &Session) -> Result<(), Failure> {
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
         Failure::new(Exit::Unavailable, format!("cannot write {}: {error}", path.display()))
     })
-}
-
-impl Summary {
-    /// Says in a sentence what happened, for a place where there is no table.
-    pub(crate) fn sentence(&self) -> String {
-        let failed = self.jobs.iter().filter(|row| row.critical && !row.passed());
-        let names: Vec<_> = failed.map(|row| row.name.as_str()).collect();
-        match self.result {
-            Overall::Passed => "every critical job passed".to_owned(),
-            Overall::Failed => format!("critical jobs did not pass: {}", names.join(", ")),
-            Overall::Cancelled => "it was interrupted".to_owned(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -231,7 +234,7 @@ mod tests {
     fn a_tail_begins_with_a_line() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "first line\nsecond\nthird").expect("written");
-        assert_eq!(tail(file.path(), 15), "second\nthird".split_at(0).1);
+        assert_eq!(tail(file.path(), 15), "second\nthird");
         assert_eq!(tail(file.path(), 8), "third");
         assert_eq!(tail(file.path(), 1000), "first line\nsecond\nthird");
         assert_eq!(tail(Path::new("/no/such"), 10), "");
