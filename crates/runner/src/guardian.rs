@@ -64,7 +64,9 @@ pub fn enter() -> io::Result<Role> {
 async fn lead(inherited: &[i32]) -> io::Result<Role> {
     let mut interrupts = Interrupts::listen()?;
     let mut arguments = std::env::args_os();
-    let mut command = Command::new("/proc/self/exe");
+    // The link still works where the file was replaced or removed meanwhile; its name is no use to people.
+    let program = std::env::current_exe().ok().filter(|path| path.is_file());
+    let mut command = Command::new(program.unwrap_or_else(|| "/proc/self/exe".into()));
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }

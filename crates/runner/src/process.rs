@@ -109,7 +109,7 @@ impl Finished {
 #[derive(Debug, Error)]
 pub enum CouldNotStart {
     /// No such program.
-    #[error("`{program}` was not found{}", looked(path.as_deref()))]
+    #[error("`{program}` was not found{}", if path.is_some() { " in PATH" } else { "" })]
     NotFound {
         /// As it was written.
         program: String,
@@ -136,8 +136,4 @@ pub enum CouldNotStart {
         /// What the system said.
         source: std::io::Error,
     },
-}
-
-fn looked(path: Option<&str>) -> String {
-    path.map(|path| format!(" in PATH ({path})")).unwrap_or_default()
 }

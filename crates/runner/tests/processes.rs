@@ -88,10 +88,7 @@ async fn what_could_not_start_says_why() {
         }
     }
     let error = why(program("no-such-program-at-all", &[])).await;
-    assert!(
-        error.to_string().starts_with("`no-such-program-at-all` was not found in PATH (/"),
-        "{error}"
-    );
+    assert_eq!(error.to_string(), "`no-such-program-at-all` was not found in PATH");
     assert!(matches!(why(program("/no/such", &[])).await, CouldNotStart::NotFound { .. }));
     assert!(matches!(why(program("", &[])).await, CouldNotStart::NotFound { .. }));
     let plain = tempfile::NamedTempFile::new().expect("file");

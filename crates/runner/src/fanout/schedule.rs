@@ -513,8 +513,11 @@ mod tests {
         assert_eq!(say(Event::Ended { job: JobId(0), outcome: Outcome::Exited(0) }), "a=passed +b");
         assert_eq!(say(Event::Add(job("c: x"))), "c=skipped (it needs a job that does not exist)");
         assert_eq!(say(Event::Ended { job: JobId(1), outcome: Outcome::Exited(0) }), "b=passed");
+        assert_eq!(say(Event::Cancel), "");
+        let after = "d=skipped (cancelled before it started)";
+        assert_eq!(say(Event::Add(job("d"))), after);
         assert_eq!(say(Event::Close), ".");
-        assert_eq!(say(Event::Add(job("d"))), "");
+        assert_eq!(say(Event::Add(job("e"))), "");
     }
 
     /// A job that needs some before it and touches a few resources.

@@ -3,11 +3,10 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::thread::JoinHandle;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use thiserror::Error;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::process::{Chunk, Stream};
 
@@ -39,7 +38,7 @@ pub struct LogError {
 #[derive(Debug)]
 pub struct Printer {
     queue: mpsc::Sender<Print>,
-    thread: JoinHandle<()>,
+    done: oneshot::Receiver<()>,
 }
 
 /// What is printed in one piece.
@@ -58,9 +57,14 @@ impl Printer {
     /// Returns a printer for this output.
     pub fn new(output: impl Write + Send + 'static) -> io::Result<Self> {
         let (queue, messages) = mpsc::channel(BACKLOG);
-        let print = move || print(output, messages);
-        let thread = std::thread::Builder::new().name("printer".into()).spawn(print)?;
-        Ok(Self { queue, thread })
+        let (tell, done) = oneshot::channel();
+        let work = move || {
+            print(output, messages);
+            // Whoever does not wait does not want to know.
+            let _heard = tell.send(());
+        };
+        std::thread::Builder::new().name("printer".into()).spawn(work)?;
+        Ok(Self { queue, done })
     }
 
     /// Returns a handle with which others can print.
@@ -72,7 +76,7 @@ impl Printer {
     pub async fn finish(self) {
         drop(self.queue);
         // It only fails if the thread panicked, and then there is nothing left to wait for.
-        let _ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        let _ended = self.done.await;
     }
 }
 
@@ -153,6 +157,14 @@ impl Spool {
     /// Creates the log, empty.
     pub fn create(path: PathBuf, live: Option<(PrinterHandle, String)>) -> Result<Self, LogError> {
         match File::create(&path) {
+            Ok(log) => Ok(Self { log, path, live, unfinished: None, error: None }),
+            Err(source) => Err(LogError { path, source }),
+        }
+    }
+
+    /// Opens a log that is there, to go on at its end.
+    pub fn go_on(path: PathBuf, live: Option<(PrinterHandle, String)>) -> Result<Self, LogError> {
+        match File::options().append(true).open(&path) {
             Ok(log) => Ok(Self { log, path, live, unfinished: None, error: None }),
             Err(source) => Err(LogError { path, source }),
         }

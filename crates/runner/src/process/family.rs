@@ -94,29 +94,30 @@ impl Registry {
 
     /// Returns our children that nobody waits for: orphans, and what other code of ours runs.
     fn strangers(&self) -> Vec<Process> {
-        let ids = table::children().into_iter().filter(|id| !self.commands.contains_key(id));
+        let ids = table::orphans().into_iter().filter(|id| !self.commands.contains_key(id));
         ids.filter_map(Process::read).collect()
     }
 
-    /// Waits for the orphans that have ended. What has our own process group is not an orphan but a
-    /// child of other code, which waits for it.
-    fn reap(&self) {
-        let own = table::own_group();
-        for process in self.strangers() {
-            if let (true, Some(pid)) =
-                (process.ended && process.group != own, Pid::from_raw(process.id))
-            {
+    /// Waits for the orphans that have ended, and returns the others.
+    ///
+    /// What has our own process group is not an orphan but a child of other code, which waits for it.
+    fn reap(&self) -> Vec<Process> {
+        let (ended, living): (Vec<_>, Vec<_>) =
+            self.strangers().into_iter().partition(|process| process.ended);
+        for process in ended.iter().filter(|process| process.group != table::own_group()) {
+            if let Some(pid) = Pid::from_raw(process.id) {
                 let _gone = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
             }
         }
+        living
     }
 
     /// Returns the living processes of a tree.
     fn members(&self, tree: TreeId) -> Vec<Process> {
         let commands = self.commands.iter().filter(|(_, owner)| **owner == tree);
         let mut roots: Vec<i32> = commands.map(|(id, _)| *id).collect();
-        let strangers = self.strangers();
-        let ours = strangers.iter().filter(|process| !process.ended && self.owns(tree, process));
+        let strangers = self.reap();
+        let ours = strangers.iter().filter(|process| self.owns(tree, process));
         roots.extend(ours.map(|process| process.id));
         living(&roots)
     }
@@ -188,7 +189,7 @@ pub(super) fn group_members(group: i32) -> Vec<Process> {
 
 /// Waits for orphans that have ended, so that their numbers are free again.
 pub(super) fn reap() {
-    with_registry(|registry| registry.reap());
+    with_registry(|registry| drop(registry.reap()));
 }
 
 /// Ends every process of a tree, whatever it does.
@@ -196,9 +197,7 @@ pub(super) async fn end_tree(tree: TreeId) -> Vec<Stray> {
     let mut hunt = Hunt::new();
     while hunt.strike(with_registry(|registry| registry.members(tree))) {
         tokio::time::sleep(hunt.pause()).await;
-        reap();
     }
-    reap();
     hunt.strays()
 }
 

@@ -122,26 +122,37 @@ impl Table {
 
 /// Returns our own children, adopted ones included.
 pub(crate) fn children() -> Vec<i32> {
-    listed_children().unwrap_or_else(|| {
-        let own = own_id();
-        let table = Table::read();
-        table.iter().filter(|process| process.parent == own).map(|process| process.id).collect()
-    })
+    listed_children().unwrap_or_else(counted_children)
+}
+
+/// Returns the children of our first thread: the kernel gives orphans to the first that lives, and the
+/// first one lives as long as the process. There may be others of ours among them.
+pub(super) fn orphans() -> Vec<i32> {
+    let own = own_id();
+    let list = fs::read_to_string(format!("/proc/self/task/{own}/children"));
+    list.map_or_else(|_| counted_children(), |list| numbers(&list).collect())
+}
+
+/// Looks through all processes.
+fn counted_children() -> Vec<i32> {
+    let own = own_id();
+    let table = Table::read();
+    table.iter().filter(|process| process.parent == own).map(|process| process.id).collect()
 }
 
 /// Asks the kernel, where it keeps the list (`CONFIG_PROC_CHILDREN`).
 fn listed_children() -> Option<Vec<i32>> {
     let mut found = Vec::new();
     for thread in fs::read_dir("/proc/self/task").ok()? {
-        match fs::read_to_string(thread.ok()?.path().join("children")) {
-            Ok(list) => {
-                found.extend(list.split_whitespace().filter_map(|id| id.parse::<i32>().ok()));
-            }
-            // A thread that has just ended; its children went to another one, maybe one we have seen.
-            Err(_) => return None,
-        }
+        // A thread may just have ended; its children went to another one, maybe one we have seen.
+        let list = fs::read_to_string(thread.ok()?.path().join("children")).ok()?;
+        found.extend(numbers(&list));
     }
     Some(found)
+}
+
+fn numbers(list: &str) -> impl Iterator<Item = i32> {
+    list.split_whitespace().filter_map(|id| id.parse().ok())
 }
 
 pub(crate) fn own_id() -> i32 {
