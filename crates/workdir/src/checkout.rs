@@ -3,7 +3,7 @@
 //! The repository borrows its objects from the mirror, and nothing else: references, configuration and
 //! index are the job's alone.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,11 @@ use crate::git::{Git, WORK, is_reference_name, is_sha};
 use crate::job_directory::JobDir;
 use crate::removal;
 use crate::request::{CheckoutRequest, Credentials};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, about};
+
+/// The lines around our own settings in a job's configuration.
+const BEGIN: &str = "# begin of what the checkout set\n";
+const END: &str = "# end of what the checkout set\n";
 
 /// What a checkout has put where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +51,9 @@ pub enum Method {
 struct Target {
     sha: String,
     tree: String,
+    /// The tree of the commit, which is another one where changes are not committed.
+    base_tree: String,
+    has_parents: bool,
     reference: Option<String>,
 }
 
@@ -60,20 +67,26 @@ pub async fn checkout(
     let target = resolve(snapshot, request.reference.as_deref()).await?;
     let path = place(&job.workspace(), &request.path)?;
     let git_directory = path.join(".git");
-    if request.clean || !is_ours(&git_directory, &snapshot.mirror) {
+    let is_fresh = request.clean || !is_ours(&git_directory, &snapshot.mirror);
+    if is_fresh {
         empty(&path)?;
-        init(snapshot, &git_directory).await?;
-    }
-    write_references(snapshot, request, &target, &git_directory).await?;
-    let git = || Git::of_ours(&git_directory).work_tree(&path).setting("checkout.workers=0");
-    git().args(["read-tree", "--reset", "-u", &target.tree]).timeout(WORK).run().await?;
-    let of_commit = format!("{}^{{tree}}", target.sha);
-    if git().args(["rev-parse", "--verify", "-q", &of_commit]).line().await? != target.tree {
-        // What nobody has committed yet shows as changed, as in the user's own tree.
-        git().args(["read-tree", &target.sha]).run().await?;
-        git().args(["update-index", "-q", "--refresh"]).timeout(WORK).ask().await?;
+        init(snapshot, &git_directory)?;
     }
     write_config(snapshot, request.credentials.as_ref(), &git_directory)?;
+    let references = references(snapshot, request, &target).await?;
+    if is_fresh {
+        pack(&references, &git_directory)?;
+    } else {
+        update(&references, &git_directory).await?;
+    }
+    write_head(&target, &git_directory)?;
+    write_boundary(snapshot, request, &target, &git_directory).await?;
+    let git = || Git::of_ours(&git_directory).work_tree(&path).setting("checkout.workers=0");
+    git().args(["read-tree", "--reset", "-u", &target.tree]).timeout(WORK).run().await?;
+    if target.base_tree != target.tree {
+        // What nobody has committed yet shows as changed, as in the user's own tree.
+        git().args(["read-tree", "-m", &target.sha]).run().await?;
+    }
     let Target { sha, reference, .. } = target;
     Ok(CheckedOut { path, sha, reference, method: Method::Written, duration: started.elapsed() })
 }
@@ -83,6 +96,8 @@ async fn resolve(snapshot: &Snapshot, name: Option<&str>) -> Result<Target, Erro
     let own = || Target {
         sha: snapshot.sha.clone(),
         tree: snapshot.tree.clone(),
+        base_tree: snapshot.base_tree.clone(),
+        has_parents: snapshot.has_parents,
         reference: snapshot.reference.clone(),
     };
     let Some(name) = name else { return Ok(own()) };
@@ -106,13 +121,11 @@ async fn resolve(snapshot: &Snapshot, name: Option<&str>) -> Result<Target, Erro
         candidates.push((format!("refs/tags/{name}"), Some(format!("refs/tags/{name}"))));
     }
     for (place, reference) in candidates {
-        let (commit, tree) = (format!("{place}^{{commit}}"), format!("{place}^{{tree}}"));
-        let find = |what: String| {
-            let arguments = ["rev-parse".to_owned(), "--verify".to_owned(), "-q".to_owned(), what];
-            Git::of_ours(&snapshot.mirror).args(arguments).line_if_any()
-        };
-        if let (Some(sha), Some(tree)) = tokio::try_join!(find(commit), find(tree))? {
-            return Ok(Target { sha, tree, reference });
+        let commit = format!("{place}^{{commit}}");
+        let arguments = ["rev-parse", "--verify", "-q", "--end-of-options", &commit];
+        if let Some(sha) = Git::of_ours(&snapshot.mirror).args(arguments).line_if_any().await? {
+            let (base_tree, has_parents) = about(&snapshot.mirror, &sha).await?;
+            return Ok(Target { sha, tree: base_tree.clone(), base_tree, has_parents, reference });
         }
     }
     Err(missing())
@@ -164,69 +177,100 @@ fn empty(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-async fn init(snapshot: &Snapshot, git_directory: &Path) -> Result<(), Error> {
-    let format =
-        if snapshot.sha.len() == 64 { "--object-format=sha256" } else { "--object-format=sha1" };
-    let arguments = ["init", "-q", "--template=", "--initial-branch=main", format];
-    let parent = git_directory.parent().unwrap_or(git_directory);
-    Git::of_ours(git_directory).work_tree(parent).args(arguments).run().await?;
-    let info = git_directory.join("objects/info");
-    fs::create_dir_all(&info).map_err(Error::io("create", &info))?;
-    let path = info.join("alternates");
-    fs::write(&path, alternates(&snapshot.mirror)).map_err(Error::io("write", &path))
+/// Makes an empty repository that borrows its objects. These few files are what `git init` would write.
+fn init(snapshot: &Snapshot, git_directory: &Path) -> Result<(), Error> {
+    for name in ["objects/info", "objects/pack", "refs/heads", "refs/tags"] {
+        let path = git_directory.join(name);
+        fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
+    }
+    let is_sha256 = snapshot.sha.len() == 64;
+    let (version, format) =
+        if is_sha256 { (1, "[extensions]\n\tobjectFormat = sha256\n") } else { (0, "") };
+    let config = format!(
+        "[core]\n\trepositoryformatversion = {version}\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n{format}"
+    );
+    let alternates = alternates(&snapshot.mirror);
+    for (name, content) in [("config", config.as_bytes()), ("objects/info/alternates", &alternates)]
+    {
+        let path = git_directory.join(name);
+        fs::write(&path, content).map_err(Error::io("write", &path))?;
+    }
+    Ok(())
 }
 
-/// Gives the job the references that GitHub gives it, and as much history as was asked for.
-async fn write_references(
+/// Returns the references that GitHub would give the job, with what they lead to.
+async fn references(
+    snapshot: &Snapshot,
+    request: &CheckoutRequest,
+    target: &Target,
+) -> Result<BTreeMap<String, String>, Error> {
+    let mut wanted = BTreeMap::new();
+    let all = request.fetch_depth == 0;
+    if snapshot.has_history && (all || request.fetch_tags) {
+        let listed = list_references(&snapshot.mirror).await?;
+        wanted.extend(listed.into_iter().filter(|(name, _)| all || name.starts_with("refs/tags/")));
+    }
+    let Some(name) = target.reference.as_deref().filter(|name| is_reference_name(name)) else {
+        return Ok(wanted);
+    };
+    if let Some(branch) = name.strip_prefix("refs/heads/") {
+        wanted.insert(format!("refs/remotes/origin/{branch}"), target.sha.clone());
+        wanted.insert(name.to_owned(), target.sha.clone());
+    } else if name.starts_with("refs/tags/") {
+        let object = reference(&snapshot.mirror, name).await?;
+        wanted.insert(name.to_owned(), object.unwrap_or_else(|| target.sha.clone()));
+    } else if name.starts_with("refs/pull/") {
+        wanted.insert(name.replacen("refs/", "refs/remotes/", 1), target.sha.clone());
+    }
+    Ok(wanted)
+}
+
+/// Writes the references of a repository that has none yet.
+fn pack(references: &BTreeMap<String, String>, git_directory: &Path) -> Result<(), Error> {
+    let lines = references.iter().fold(String::new(), |mut text, (name, object)| {
+        writeln!(text, "{object} {name}").expect("a string takes all that is written");
+        text
+    });
+    let path = git_directory.join("packed-refs");
+    fs::write(&path, lines).map_err(Error::io("write", &path))
+}
+
+/// Writes the references of a repository that a job has used.
+async fn update(references: &BTreeMap<String, String>, git_directory: &Path) -> Result<(), Error> {
+    let commands = references.iter().fold(String::new(), |mut text, (name, object)| {
+        write!(text, "update {name}\0{object}\0\0").expect("a string takes all that is written");
+        text
+    });
+    if commands.is_empty() {
+        return Ok(());
+    }
+    let git = Git::of_ours(git_directory).setting("core.logAllRefUpdates=false");
+    git.args(["update-ref", "-z", "--stdin"]).input(commands).run().await.map(drop)
+}
+
+fn write_head(target: &Target, git_directory: &Path) -> Result<(), Error> {
+    let is_branch = |name: &&str| name.starts_with("refs/heads/") && is_reference_name(name);
+    let head = match target.reference.as_deref().filter(is_branch) {
+        Some(branch) => format!("ref: {branch}\n"),
+        None => format!("{}\n", target.sha),
+    };
+    let path = git_directory.join("HEAD");
+    fs::write(&path, head).map_err(Error::io("write", &path))
+}
+
+/// Cuts the history off where it is deeper than was asked for.
+async fn write_boundary(
     snapshot: &Snapshot,
     request: &CheckoutRequest,
     target: &Target,
     git_directory: &Path,
 ) -> Result<(), Error> {
-    let mut wanted: Vec<(String, String)> = Vec::new();
-    let all = request.fetch_depth == 0;
-    if snapshot.has_history && (all || request.fetch_tags) {
-        let listed = list_references(&snapshot.mirror).await?;
-        let is_wanted = |name: &str| all || name.starts_with("refs/tags/");
-        wanted.extend(listed.into_iter().filter(|(name, _)| is_wanted(name)));
-    }
-    let branch = target.reference.as_deref().and_then(|name| name.strip_prefix("refs/heads/"));
-    match (branch, target.reference.as_deref()) {
-        (Some(branch), _) => {
-            wanted.push((format!("refs/remotes/origin/{branch}"), target.sha.clone()));
-            wanted.push((format!("refs/heads/{branch}"), target.sha.clone()));
-        }
-        (None, Some(name)) if name.starts_with("refs/tags/") => {
-            let object =
-                reference(&snapshot.mirror, name).await?.unwrap_or_else(|| target.sha.clone());
-            wanted.push((name.to_owned(), object));
-        }
-        (None, Some(name)) if is_reference_name(name) && name.starts_with("refs/pull/") => {
-            wanted.push((name.replacen("refs/", "refs/remotes/", 1), target.sha.clone()));
-        }
-        (None, _) => {}
-    }
-    let wanted: HashMap<_, _> = wanted.into_iter().collect();
-    let commands = wanted.iter().fold(String::new(), |mut text, (name, object)| {
-        write!(text, "update {name}\0{object}\0\0").expect("a string takes all that is written");
-        text
-    });
-    let head = match branch {
-        Some(branch) => format!("ref: refs/heads/{branch}\n"),
-        None => format!("{}\n", target.sha),
+    let boundary = match request.fetch_depth {
+        0 => BTreeSet::new(),
+        1 => target.has_parents.then(|| target.sha.clone()).into_iter().collect(),
+        depth => boundary(&snapshot.mirror, &target.sha, depth).await?,
     };
-    let path = git_directory.join("HEAD");
-    fs::write(&path, head).map_err(Error::io("write", &path))?;
-    if !commands.is_empty() {
-        let git = Git::of_ours(git_directory).setting("core.logAllRefUpdates=false");
-        git.args(["update-ref", "-z", "--stdin"]).input(commands).run().await?;
-    }
     let path = git_directory.join("shallow");
-    let boundary = if all {
-        BTreeSet::new()
-    } else {
-        boundary(&snapshot.mirror, &target.sha, request.fetch_depth).await?
-    };
     if boundary.is_empty() {
         return match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -312,12 +356,15 @@ fn write_config(
     }
     let path = git_directory.join("config");
     let mut text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-    let start = text.find("# interlock\n").unwrap_or(text.len());
-    text.truncate(start);
-    text.push_str("# interlock\n");
+    // What an earlier checkout wrote goes, what the job wrote stays.
+    if let (Some(start), Some(end)) = (text.find(BEGIN), text.find(END)) {
+        text.replace_range(start..(end + END.len()).max(start), "");
+    }
+    text.push_str(BEGIN);
     for (name, value) in settings {
         text.push_str(&setting(&name, &value));
     }
+    text.push_str(END);
     write_private(&path, &text)
 }
 

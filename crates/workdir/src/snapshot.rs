@@ -44,6 +44,10 @@ pub struct Snapshot {
     pub content: Content,
     /// The files.
     pub(crate) tree: String,
+    /// The files of the commit.
+    pub(crate) base_tree: String,
+    /// Whether the commit has parents.
+    pub(crate) has_parents: bool,
     /// The commit that the event named and that the repository does not have.
     pub(crate) stands_for: Option<String>,
     /// Where the repository comes from.
@@ -97,32 +101,40 @@ impl Repository {
         let url = self.origin().url.clone();
         let has_history =
             self.work.as_ref().is_some_and(|work| work.prefix.is_empty()) && base.is_some();
-        if let (true, Some(sha)) = (is_exact, &base) {
-            let tree = tree_of(&mirror, sha).await?;
-            let content = Content::Commit;
-            return Ok(Snapshot {
-                mirror,
-                sha: sha.clone(),
-                reference,
-                commit,
-                content,
-                tree,
-                stands_for,
-                url,
-                has_history,
-            });
-        }
-        if is_exact {
+        if is_exact && base.is_none() {
             return Err(self.without_content(commit.as_deref()));
         }
-        let tree = working_tree::record(self, &mirror).await?;
-        let sha = match base {
-            Some(base) => base,
-            None => working_tree::commit(&mirror, &tree, &working_tree::Author::nobody()).await?,
+        let recorded =
+            if is_exact { None } else { Some(working_tree::record(self, &mirror).await?) };
+        let sha = match (base, &recorded) {
+            (Some(base), _) => base,
+            (None, Some(tree)) => {
+                working_tree::commit(&mirror, tree, &working_tree::Author::nobody()).await?
+            }
+            (None, None) => return Err(self.without_content(None)),
         };
-        let changed = changed(&mirror, &sha, &tree).await?;
-        let content = Content::WorkingTree { changed };
-        Ok(Snapshot { mirror, sha, reference, commit, content, tree, stands_for, url, has_history })
+        let (base_tree, has_parents) = about(&mirror, &sha).await?;
+        let (tree, content) = match recorded {
+            None => (base_tree.clone(), Content::Commit),
+            Some(tree) if tree == base_tree => (tree, Content::WorkingTree { changed: 0 }),
+            Some(tree) => {
+                let changed = changed(&mirror, &base_tree, &tree).await?;
+                (tree, Content::WorkingTree { changed })
+            }
+        };
+        Ok(Snapshot {
+            mirror,
+            sha,
+            reference,
+            commit,
+            content,
+            tree,
+            base_tree,
+            has_parents,
+            stands_for,
+            url,
+            has_history,
+        })
     }
 
     /// Returns the commit in the user's repository, its reference, and whether its files are wanted as they are.
@@ -248,15 +260,15 @@ impl Snapshot {
     }
 }
 
-async fn tree_of(mirror: &Path, sha: &str) -> Result<String, Error> {
-    let name = format!("{sha}^{{tree}}");
-    Git::of_ours(mirror)
-        .args(["rev-parse", "--verify", "-q", "--end-of-options", &name])
-        .line()
-        .await
+/// Returns the tree of a commit, and whether it has parents.
+pub(crate) async fn about(mirror: &Path, sha: &str) -> Result<(String, bool), Error> {
+    let arguments = ["show", "-s", "--format=%T %P", "--no-show-signature", sha, "--"];
+    let line = Git::of_ours(mirror).args(arguments).line().await?;
+    let (tree, parents) = line.split_once(' ').unwrap_or((&line, ""));
+    Ok((tree.to_owned(), !parents.is_empty()))
 }
 
-async fn changed(mirror: &Path, sha: &str, tree: &str) -> Result<usize, Error> {
-    let arguments = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", sha, tree];
+async fn changed(mirror: &Path, base: &str, tree: &str) -> Result<usize, Error> {
+    let arguments = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", base, tree];
     Ok(names(&Git::of_ours(mirror).args(arguments).run().await?).len())
 }

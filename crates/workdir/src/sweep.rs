@@ -68,7 +68,7 @@ pub struct Swept {
     pub path: PathBuf,
     /// Whose it is; absent for remains of a crash.
     pub owner: Option<Owner>,
-    /// How many bytes it has or had on disk.
+    /// How many bytes it has or had on disk; 0 if it is spared for other reasons than its size.
     pub bytes: u64,
     /// What became of it.
     #[serde(flatten)]
@@ -92,6 +92,15 @@ pub enum Verdict {
 impl Workdirs {
     /// Lists the directories that carry our record, in the order of their paths.
     pub fn list(&self, now: Timestamp) -> Result<Vec<Entry>, Error> {
+        let mut entries = self.entries(now)?;
+        for entry in &mut entries {
+            entry.bytes = usage::bytes(&entry.path);
+        }
+        Ok(entries)
+    }
+
+    /// Lists the directories without their sizes, which take a walk over all files.
+    fn entries(&self, now: Timestamp) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         for path in self.candidates()? {
             // What is removed meanwhile, or carries a record that does not read, is not ours to show.
@@ -112,15 +121,16 @@ impl Workdirs {
     /// Removes directories whose lock is free and whose time has come, and reports on each one.
     pub fn gc(&self, policy: &Policy, now: Timestamp) -> Result<Vec<Swept>, Error> {
         let mut report = self.sweep_remains(policy)?;
-        let mut entries = self.list(now)?;
+        let mut entries = self.entries(now)?;
         // The youngest come first, as they are the ones that a policy leaves.
         entries.sort_by(|one, other| {
             other.owner.created.cmp(&one.owner.created).then(one.path.cmp(&other.path))
         });
         let (mut count, mut bytes) = (0, 0);
-        for entry in entries {
+        for mut entry in entries {
             let mut spared = spared(&entry, policy);
             if spared.is_none() {
+                entry.bytes = usage::bytes(&entry.path);
                 (count, bytes) = (count + 1, entry.bytes.saturating_add(bytes));
                 spared = left(&entry, policy, count, bytes);
             }

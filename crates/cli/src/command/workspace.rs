@@ -98,7 +98,8 @@ impl Gc {
         let total: u64 = gone.iter().map(|swept| swept.bytes).sum();
         let mut human = String::new();
         for swept in &report {
-            let size = bytes(swept.bytes);
+            // The size of what stays for other reasons is not looked for.
+            let size = if swept.bytes > 0 { bytes(swept.bytes) } else { String::new() };
             let verdict = verdict(&swept.verdict);
             let path = swept.path.display();
             writeln!(human, "{verdict} {size:>9}  {path}")
