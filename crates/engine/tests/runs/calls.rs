@@ -3,7 +3,7 @@
 use engine::Conclusion::{Cancelled, Failure, Skipped, Success};
 use engine::{Run, RunSpec};
 
-use crate::world::{World, job, jobs, spec, with_called};
+use crate::world::{World, job, jobs, spec, with_called, workflow};
 
 const CALL: &str = "jobs:\n  up:\n    uses: ./.github/workflows/lib.yml\n";
 
@@ -132,6 +132,12 @@ fn calls_nest_up_to_ten_workflows() {
     let mut world = World::of(spec_of(8));
     assert_eq!(world.start(), ["start up/up/up/up/up/up/up/up/up/x"]);
     let error = Run::new(spec_of(9)).unwrap_err();
+    assert!(error.message.contains("more than 10 workflows deep"), "{}", error.message);
+    // What stands too deep on one path is refused though a shorter one was seen first.
+    let mut spec = spec_of(9);
+    let short = "  first:\n    uses: ./.github/workflows/l5.yml\n";
+    spec.workflow = workflow("main.yml", &top.replace("jobs:\n", &format!("jobs:\n{short}")));
+    let error = Run::new(spec).unwrap_err();
     assert!(error.message.contains("more than 10 workflows deep"), "{}", error.message);
 }
 
