@@ -45,11 +45,6 @@ impl Failure {
         self.exit
     }
 
-    /// Returns the sentence alone.
-    pub(crate) fn message(&self) -> &str {
-        &self.message
-    }
-
     /// Returns the message, its causes and its hint, a line each.
     pub(crate) fn render(&self) -> String {
         let mut text = format!("error: {}", self.message);

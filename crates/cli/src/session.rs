@@ -1,5 +1,6 @@
 //! One call of a command: where its answer goes, how it looks, which store it talks to.
 
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,10 @@ pub(crate) struct Session {
     pub(crate) directory: PathBuf,
 }
 
+#[expect(
+    clippy::unused_self,
+    reason = "a command says things through its session, whatever that needs"
+)]
 impl Session {
     /// Prints one line of a result to standard output.
     pub(crate) fn line(&self, text: &str) {
@@ -76,7 +81,8 @@ impl Session {
             };
             let delimiter = format!("interlock_{}", uuid::Uuid::new_v4().simple());
             let name = name.replace('_', "-");
-            text.push_str(&format!("{name}<<{delimiter}\n{value}\n{delimiter}\n"));
+            writeln!(text, "{name}<<{delimiter}\n{value}\n{delimiter}")
+                .expect("a string takes all that is written");
         }
         append(&path, &text)
     }

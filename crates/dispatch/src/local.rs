@@ -133,6 +133,7 @@ async fn pass_on(job: String, mut inlet: mpsc::Receiver<runner::Notice>, reporte
                 title: annotation.title,
                 file: annotation.file,
                 line: annotation.line,
+                logged: true,
             },
             runner::Notice::Summary { markdown, .. } => News::Summary { job, markdown },
         };

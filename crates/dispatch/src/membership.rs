@@ -129,7 +129,7 @@ impl Groups {
             match membership.leave().await {
                 Ok(()) => return,
                 Err(error) => {
-                    tracing::warn!(%error, attempt, "a place in a group is not given back yet")
+                    tracing::warn!(%error, attempt, "a place in a group is not given back yet");
                 }
             }
         }
@@ -198,11 +198,13 @@ impl Groups {
         let register =
             Register::<Group>::new(Arc::clone(&self.store), Arc::clone(&self.clock), key);
         let token = Token::new(token);
-        let leaving =
-            register.update(|group, now| match group.leave(&token, &Death::default(), now) {
-                true => Step::Write(()),
-                false => Step::Keep(()),
-            });
+        let leaving = register.update(|group, now| {
+            if group.leave(&token, &Death::default(), now) {
+                Step::Write(())
+            } else {
+                Step::Keep(())
+            }
+        });
         leaving.await
     }
 }

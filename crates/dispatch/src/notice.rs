@@ -153,6 +153,8 @@ pub enum News {
         file: Option<String>,
         /// The line in that file.
         line: Option<u64>,
+        /// Whether it is a line of the job's output too.
+        logged: bool,
     },
     /// What a step wrote for its summary.
     Summary {
@@ -188,7 +190,7 @@ pub struct Observer {
 
 #[derive(Debug)]
 struct Outlet {
-    outlet: mpsc::UnboundedSender<Notice>,
+    sender: mpsc::UnboundedSender<Notice>,
     waiting: Arc<AtomicUsize>,
     dropped: u64,
 }
@@ -196,9 +198,9 @@ struct Outlet {
 impl Hub {
     /// Adds an observer. It sees everything from now on.
     pub fn subscribe(&mut self) -> Observer {
-        let (outlet, inlet) = mpsc::unbounded_channel();
+        let (sender, inlet) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        self.observers.push(Outlet { outlet, waiting: Arc::clone(&waiting), dropped: 0 });
+        self.observers.push(Outlet { sender, waiting: Arc::clone(&waiting), dropped: 0 });
         Observer { inlet, waiting }
     }
 
@@ -221,10 +223,10 @@ impl Outlet {
         }
         if self.dropped > 0 {
             let news = News::Dropped { lines: std::mem::take(&mut self.dropped) };
-            drop(self.outlet.send(Notice { at: notice.at, run: String::new(), news }));
+            drop(self.sender.send(Notice { at: notice.at, run: String::new(), news }));
         }
         // An observer that went away is not our business.
-        drop(self.outlet.send(notice.clone()));
+        drop(self.sender.send(notice.clone()));
     }
 }
 

@@ -1,25 +1,26 @@
 //! The loop that owns every run: one inbox, one set of tasks, one place where effects are performed.
 
+mod births;
+mod jobs;
+mod places;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::{Conclusion, Effect, Event, JobKey, JobPlan, JobReport, Member, Run, RunId};
+use engine::{Conclusion, Effect, Event, JobKey, JobReport, Member, RunId};
 use jiff::Timestamp;
 use runner::Order;
-use runner::process::Token;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use workdir::Snapshot;
 
-use crate::driven::{Driven, Seat, Story, Working};
+use crate::driven::Driven;
 use crate::error::Error;
-use crate::hands::{Assignment, Hands, Reporter, RunFacts};
+use crate::hands::{Hands, RunFacts};
 use crate::membership::{Groups, Told};
 use crate::notice::{Hub, News, Notice};
-use crate::planner::{Planner, Seed, Verdict};
-use crate::record::{Entry, Record};
+use crate::planner::{Planner, Verdict};
 use crate::slots::Slots;
 
 /// How much news of jobs may wait for the loop before the jobs wait.
@@ -207,58 +208,6 @@ impl World {
         }
     }
 
-    fn group_told(&mut self, run: RunId, member: Member, told: Told) -> Result<(), Error> {
-        let job = match &member {
-            Member::Run => None,
-            Member::Job(key) | Member::Called(key) => Some(key.to_string()),
-        };
-        match told {
-            Told::Waiting { group, behind } => {
-                self.tell(run, News::Waiting { job, group, behind });
-                Ok(())
-            }
-            Told::Entered => {
-                if member == Member::Run {
-                    self.tell(run, News::RunStarted {});
-                }
-                self.feed(run, Event::Entered { member })
-            }
-            Told::Failed { reason } => {
-                self.trouble.get_or_insert_with(|| reason.clone());
-                self.feed(run, Event::Refused { member, reason })
-            }
-            Told::Refused { reason, superseded } => {
-                if let Some(driven) = self.runs.get_mut(&run)
-                    && member == Member::Run
-                {
-                    driven.story.superseded |= superseded;
-                    driven.story.reason.get_or_insert_with(|| reason.clone());
-                }
-                self.feed(run, Event::Refused { member, reason })
-            }
-        }
-    }
-
-    fn job_ended(&mut self, run: RunId, job: JobKey, report: JobReport) -> Result<(), Error> {
-        let now = Timestamp::now();
-        let Some(driven) = self.runs.get_mut(&run) else { return Ok(()) };
-        if let Some(working) = driven.working.remove(&job) {
-            let ended = driven.story.ended(&job, &working, &report, now);
-            let news = News::JobEnded {
-                job: job.to_string(),
-                name: ended.name.clone(),
-                conclusion: ended.conclusion.clone(),
-                warning: ended.warning,
-                reason: ended.reason.clone(),
-                duration_ms: ended.duration_ms,
-                log: ended.log.clone(),
-            };
-            driven.record.append(&Entry::JobEnded { at: now, job: job.to_string() })?;
-            self.tell(run, news);
-        }
-        self.feed(run, Event::JobEnded { job, report })
-    }
-
     fn deliver(&mut self, index: usize) -> Result<(), Error> {
         for verdict in self.setup.planner.verdicts(index) {
             match verdict {
@@ -269,83 +218,6 @@ impl World {
                 Verdict::Run(seed) => self.create(index, *seed)?,
             }
         }
-        Ok(())
-    }
-
-    fn create(&mut self, delivery: usize, seed: Seed) -> Result<(), Error> {
-        let now = Timestamp::now();
-        let wanted = u64::try_from(now.as_millisecond()).unwrap_or(0).saturating_mul(1000);
-        let (id, mut record) = Record::create(&self.setup.runs, wanted.max(self.last_id + 1))?;
-        self.last_id = id;
-        let marker = Token::random().as_str().to_owned();
-        let workflow = seed.workflow.display_name().to_owned();
-        record.append(&Entry::Created {
-            at: now,
-            path: seed.path.clone(),
-            workflow: workflow.clone(),
-            event: seed.event.clone(),
-            delivery,
-            marker: marker.clone(),
-            store: self.setup.groups.url().to_owned(),
-        })?;
-        let facts = Arc::new(RunFacts {
-            id: RunId(id),
-            attempt: 1,
-            host: seed.host.clone(),
-            repository: seed.repository.clone(),
-            path: seed.path.clone(),
-            event: seed.event.clone(),
-            sha: seed.sha.clone(),
-            reference: seed.reference.clone(),
-            marker,
-            directory: record.path().to_owned(),
-            tree: Arc::clone(&seed.tree),
-        });
-        let number =
-            self.numbers.entry(seed.path.clone()).and_modify(|number| *number += 1).or_insert(1);
-        let number = *number;
-        let mut story = Story::new(delivery, workflow.clone(), describe(&seed.tree), now);
-        let mut run = match Run::new(seed.spec(RunId(id), number)) {
-            Ok(run) => run,
-            Err(error) => return self.stillborn(record, &facts, story, &error.to_string()),
-        };
-        let effects = engine::apply(&mut run, Event::Start, now);
-        story.group = effects.iter().find_map(|effect| match effect {
-            Effect::Enter { member: Member::Run, group } => Some(group.name.clone()),
-            _ => None,
-        });
-        let news = News::RunCreated {
-            delivery,
-            workflow,
-            path: facts.path.clone(),
-            event: facts.event.clone(),
-            group: story.group.clone(),
-            source: story.source.clone(),
-            directory: facts.directory.clone(),
-        };
-        let is_free = story.group.is_none();
-        let (working, memberships) = (BTreeMap::new(), BTreeMap::new());
-        self.runs.insert(RunId(id), Driven { run, record, facts, story, working, memberships });
-        self.tell(RunId(id), news);
-        if is_free {
-            self.tell(RunId(id), News::RunStarted {});
-        }
-        self.perform_all(RunId(id), effects)
-    }
-
-    /// Ends a run that could not even be made.
-    fn stillborn(
-        &mut self,
-        record: Record,
-        facts: &RunFacts,
-        mut story: Story,
-        why: &str,
-    ) -> Result<(), Error> {
-        story.reason = Some(why.to_owned());
-        let result = story.result(facts, &Conclusion::Failure.to_string(), Timestamp::now());
-        record.finish(&result)?;
-        self.tell(facts.id, News::RunEnded { result: Box::new(result) });
-        self.note_ended(facts, Conclusion::Failure, false, false);
         Ok(())
     }
 
@@ -400,96 +272,22 @@ impl World {
             Effect::Notice(notice) => {
                 let job = notice.job.map(|job| job.to_string()).unwrap_or_default();
                 let level = format!("{:?}", notice.severity).to_lowercase();
-                let (title, file, line) = (None, None, None);
+                let (title, file, line, logged) = (None, None, None, false);
                 self.tell(
                     id,
-                    News::Annotation { job, level, message: notice.message, title, file, line },
+                    News::Annotation {
+                        job,
+                        level,
+                        message: notice.message,
+                        title,
+                        file,
+                        line,
+                        logged,
+                    },
                 );
                 Ok(())
             }
         }
-    }
-
-    fn enter(
-        &mut self,
-        id: RunId,
-        member: Member,
-        group: engine::GroupRequest,
-    ) -> Result<(), Error> {
-        let Some(driven) = self.runs.get_mut(&id) else { return Ok(()) };
-        let job = match &member {
-            Member::Run => None,
-            Member::Job(key) | Member::Called(key) => Some(key.to_string()),
-        };
-        let place = self.setup.groups.place(&driven.facts, job, &group, driven.holds(&member));
-        driven.record.append(&Entry::Entering {
-            at: Timestamp::now(),
-            host: driven.facts.host.clone(),
-            repository: driven.facts.repository.clone(),
-            group: place.group().to_owned(),
-            token: place.token().as_str().to_owned(),
-        })?;
-        let (leave, left) = oneshot::channel();
-        drop(driven.memberships.insert(member.clone(), Seat { _leave: leave, hold: place.hold() }));
-        let outbox = self.outbox.clone();
-        let groups = self.setup.groups.clone();
-        self.tasks.spawn(async move {
-            let tell = |told| {
-                // The loop waits for its tasks, so it is there to listen.
-                drop(outbox.send(Incoming::Group { run: id, member: member.clone(), told }));
-            };
-            groups.keep(place, &tell, left).await;
-        });
-        Ok(())
-    }
-
-    fn cancel_job(&mut self, id: RunId, job: JobKey, reason: String) -> Result<(), Error> {
-        if self.slots.withdraw(id, &job) {
-            let report = JobReport { error: Some(reason), ..JobReport::new(Conclusion::Cancelled) };
-            return self.feed(id, Event::JobEnded { job, report });
-        }
-        let order =
-            if self.stopping == Some(Stop::Kill) { Order::Kill } else { Order::Cancel { reason } };
-        if let Some(working) = self.runs.get(&id).and_then(|driven| driven.working.get(&job)) {
-            // A full channel holds a stronger order already.
-            drop(working.orders.try_send(order));
-        }
-        Ok(())
-    }
-
-    fn start_ready(&mut self) -> Result<(), Error> {
-        while let Some((id, plan)) = self.slots.take() {
-            if self.runs.contains_key(&id) {
-                self.start(id, plan)?;
-            } else {
-                self.slots.give_back();
-            }
-        }
-        Ok(())
-    }
-
-    fn start(&mut self, id: RunId, plan: Box<JobPlan>) -> Result<(), Error> {
-        let now = Timestamp::now();
-        let job = plan.key.clone();
-        let Some(driven) = self.runs.get_mut(&id) else { return Ok(()) };
-        driven.record.append(&Entry::JobStarting { at: now, job: job.to_string() })?;
-        let log = driven.record.logs().join(format!("{}.log", plan.key.file_stem()));
-        let (orders, inlet) = mpsc::channel(4);
-        driven.working.insert(job.clone(), Working::new(&plan, orders, log.clone(), now));
-        let name = plan.name.clone();
-        let facts = Arc::clone(&driven.facts);
-        self.tell(id, News::JobStarted { job: job.to_string(), name });
-        let reporter = Reporter { run: id, outlet: self.news_outlet.clone() };
-        let assignment = Assignment { plan, facts, log, reporter, orders: inlet };
-        let hands = Arc::clone(&self.setup.hands);
-        let outbox = self.outbox.clone();
-        let key = job.clone();
-        self.tasks.spawn(async move {
-            let report = hands.run(assignment).await;
-            // The loop waits for its tasks, so it is there to listen.
-            drop(outbox.send(Incoming::JobEnded { run: id, job: key, report }));
-        });
-        self.feed(id, Event::JobStarted { job })
     }
 
     fn finish(&mut self, id: RunId, conclusion: Conclusion) -> Result<(), Error> {
@@ -519,11 +317,6 @@ impl World {
     fn tell(&mut self, run: RunId, news: News) {
         self.hub.tell(&Notice { at: Timestamp::now(), run: run.to_string(), news });
     }
-}
-
-/// Says in a few words what the jobs of a run see.
-fn describe(tree: &Snapshot) -> String {
-    format!("{} {}", tree.content, tree.sha.get(..10).unwrap_or(&tree.sha))
 }
 
 async fn sleep_until(at: Option<Instant>) {

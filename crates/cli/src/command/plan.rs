@@ -131,11 +131,11 @@ fn human(seed: &Seed, plan: &RunPlan) -> String {
         put(&mut text, job_text(job));
         match &job.legs {
             PlannedLegs::One(leg) => {
-                legs_text(std::slice::from_ref(leg), false, &mut |line| put(&mut text, line))
+                legs_text(std::slice::from_ref(leg), false, &mut |line| put(&mut text, line));
             }
             PlannedLegs::Known(legs) => legs_text(legs, true, &mut |line| put(&mut text, line)),
             PlannedLegs::Later => {
-                put(&mut text, "        matrix: known when its needs have ended".to_owned())
+                put(&mut text, "        matrix: known when its needs have ended".to_owned());
             }
             PlannedLegs::Broken(why) => put(&mut text, format!("        matrix: {why}")),
         }

@@ -148,17 +148,15 @@ impl Stimulus {
     fn secrets(&self, session: &Session) -> Result<BTreeMap<String, String>, Failure> {
         let mut secrets = BTreeMap::new();
         for given in &self.secrets {
-            let (name, value) = match given.split_once('=') {
-                Some((name, value)) => (name, value.to_owned()),
-                None => {
-                    let value = session.surroundings.get(given).ok_or_else(|| {
-                        let what =
-                            format!("--secret {given}: there is no such environment variable");
-                        Failure::new(Exit::Usage, what)
-                            .hinted("give the value as --secret NAME=VALUE, or set the variable")
-                    })?;
-                    (given.as_str(), value.to_owned())
-                }
+            let (name, value) = if let Some((name, value)) = given.split_once('=') {
+                (name, value.to_owned())
+            } else {
+                let value = session.surroundings.get(given).ok_or_else(|| {
+                    let what = format!("--secret {given}: there is no such environment variable");
+                    let hint = "give the value as --secret NAME=VALUE, or set the variable";
+                    Failure::new(Exit::Usage, what).hinted(hint)
+                })?;
+                (given.as_str(), value.to_owned())
             };
             check_name("--secret", name)?;
             secrets.insert(name.to_uppercase(), value);

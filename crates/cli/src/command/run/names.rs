@@ -74,16 +74,13 @@ pub(crate) fn clean(text: &str) -> String {
     while let Some(at) = rest.find(|c: char| c.is_control() && c != '\t') {
         cleaned.push_str(&rest[..at]);
         rest = &rest[at..];
-        match colour(rest) {
-            // Colours are the output's own; everything else that moves the cursor is not.
-            Some(length) => {
-                cleaned.push_str(&rest[..length]);
-                rest = &rest[length..];
-            }
-            None => {
-                let skipped = rest.chars().next().map_or(0, char::len_utf8);
-                rest = &rest[skipped..];
-            }
+        // Colours are the output's own; everything else that moves the cursor is not.
+        if let Some(length) = colour(rest) {
+            cleaned.push_str(&rest[..length]);
+            rest = &rest[length..];
+        } else {
+            let skipped = rest.chars().next().map_or(0, char::len_utf8);
+            rest = &rest[skipped..];
         }
     }
     cleaned.push_str(rest);

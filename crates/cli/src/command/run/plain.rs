@@ -19,83 +19,87 @@ impl Plain {
     pub(crate) fn lines(&mut self, notice: &Notice) -> Vec<String> {
         let run = notice.run.as_str();
         match &notice.news {
-            News::Ignored { delivery, event, path, reason } => {
-                vec![format!(
-                    "delivery {delivery} ({event}): {path} does not run: {}",
-                    clean(reason)
-                )]
-            }
-            News::RunCreated { workflow, event, group, source, directory, .. } => {
-                let name = clean(self.names.add(run, workflow));
-                let group = group
-                    .as_ref()
-                    .map(|group| format!(", group {}", clean(group)))
-                    .unwrap_or_default();
-                vec![format!(
-                    "{name}: {event}{group}, {source}, logs in {}",
-                    directory.join("logs").display()
-                )]
-            }
-            News::Waiting { job, group, behind } => {
-                let who = self.who(run, job.as_deref());
-                vec![format!(
-                    "{who}: waits for group {}, behind {}",
-                    clean(group),
-                    self.names.humanize(behind)
-                )]
-            }
-            News::RunStarted {} => Vec::new(),
-            News::RunEnded { result } => {
-                let reason = result
-                    .reason
-                    .as_ref()
-                    .map(|reason| format!(": {}", clean(&self.names.humanize(reason))))
-                    .unwrap_or_default();
-                let name = clean(self.names.get(run));
-                vec![format!(
-                    "{name}: {} in {}{reason}",
-                    result.conclusion,
-                    duration(result.duration_ms)
-                )]
-            }
-            News::JobQueued { job, name } => {
+            News::JobQueued { job, name } | News::JobStarted { job, name } => {
                 self.jobs.insert((run.to_owned(), job.clone()), name.clone());
-                Vec::new()
             }
-            News::JobStarted { job, name } => {
-                self.jobs.insert((run.to_owned(), job.clone()), name.clone());
-                vec![format!("{}: started", self.who(run, Some(job)))]
-            }
-            News::JobEnded { .. } => self.job_ended(notice),
-            News::StepStarted { job, name, .. } => {
-                vec![format!("{} ▸ {}", self.who(run, Some(job)), clean(name))]
-            }
+            News::RunCreated { workflow, .. } => drop(self.names.add(run, workflow).to_owned()),
+            _ => {}
+        }
+        match &notice.news {
             News::StepEnded { job, name, conclusion, last_lines, .. }
                 if conclusion == "failure" =>
             {
                 failure(&self.who(run, Some(job)), name, last_lines)
             }
-            News::StepEnded { .. } | News::Summary { .. } => Vec::new(),
-            News::Line { job, text, .. } => {
-                vec![format!("{} | {}", self.who(run, Some(job)), clean(text))]
+            News::JobEnded { .. } => self.job_ended(notice),
+            _ => self.line(notice).into_iter().collect(),
+        }
+    }
+
+    fn line(&self, notice: &Notice) -> Option<String> {
+        let run = notice.run.as_str();
+        let line = match &notice.news {
+            News::Ignored { delivery, event, path, reason } => {
+                format!("delivery {delivery} ({event}): {path} does not run: {}", clean(reason))
             }
-            News::Annotation { job, level, message, file, line, .. } => {
+            News::RunCreated { event, group, source, directory, .. } => {
+                let group = group.as_ref().map(|group| format!(", group {}", clean(group)));
+                let (name, logs) = (self.who(run, None), directory.join("logs"));
+                format!(
+                    "{name}: {event}{}, {source}, logs in {}",
+                    group.unwrap_or_default(),
+                    logs.display()
+                )
+            }
+            News::Waiting { job, group, behind } => {
+                let behind = self.names.humanize(behind);
+                format!(
+                    "{}: waits for group {}, behind {behind}",
+                    self.who(run, job.as_deref()),
+                    clean(group)
+                )
+            }
+            News::RunEnded { result } => {
+                let reason = result
+                    .reason
+                    .as_ref()
+                    .map(|reason| format!(": {}", clean(&self.names.humanize(reason))));
+                let time = duration(result.duration_ms);
+                format!(
+                    "{}: {} in {time}{}",
+                    self.who(run, None),
+                    result.conclusion,
+                    reason.unwrap_or_default()
+                )
+            }
+            News::JobStarted { job, .. } => format!("{}: started", self.who(run, Some(job))),
+            News::StepStarted { job, name, .. } => {
+                format!("{} ▸ {}", self.who(run, Some(job)), clean(name))
+            }
+            News::Line { job, text, .. } => {
+                format!("{} | {}", self.who(run, Some(job)), readable(text)?)
+            }
+            News::Annotation { job, level, message, file, line, logged, .. } => {
                 let place = match (file, line) {
                     (Some(file), Some(line)) => format!(" {}:{line}", clean(file)),
                     (Some(file), None) => format!(" {}", clean(file)),
+                    _ if *logged => return None,
                     _ => String::new(),
                 };
-                vec![format!(
-                    "{} {level}{place}: {}",
-                    self.who(run, Some(job)),
-                    clean(&self.names.humanize(message))
-                )]
+                let message = clean(&self.names.humanize(message));
+                format!("{} {level}{place}: {message}", self.who(run, Some(job)))
             }
             News::Dropped { lines } => {
-                vec![format!("({lines} lines were left out here; the logs have them)")]
+                format!("({lines} lines were left out here; the logs have them)")
             }
-            News::Remark { text } => vec![text.clone()],
-        }
+            News::Remark { text } => text.clone(),
+            News::RunStarted {}
+            | News::JobQueued { .. }
+            | News::JobEnded { .. }
+            | News::StepEnded { .. }
+            | News::Summary { .. } => return None,
+        };
+        Some(line)
     }
 
     fn job_ended(&mut self, notice: &Notice) -> Vec<String> {
@@ -138,6 +142,24 @@ pub(crate) fn failure(who: &str, step: &str, last_lines: &[String]) -> Vec<Strin
     let (style, reset) = (look.style.render(), look.style.render_reset());
     let mut lines =
         vec![format!("{style}{} {who}: step “{}” failed{reset}", look.sign, clean(step))];
-    lines.extend(last_lines.iter().map(|line| format!("    {}", clean(line))));
+    lines.extend(last_lines.iter().filter_map(|line| Some(format!("    {}", readable(line)?))));
     lines
+}
+
+/// Says in words what the log says in GitHub's marks; an end of a group says nothing.
+fn readable(line: &str) -> Option<String> {
+    let marks = [
+        ("##[error]", "error: "),
+        ("##[warning]", "warning: "),
+        ("##[notice]", "notice: "),
+        ("##[debug]", "debug: "),
+        ("##[group]", "▸ "),
+    ];
+    if line.starts_with("##[endgroup]") {
+        return None;
+    }
+    let marked = marks
+        .iter()
+        .find_map(|(mark, word)| Some(format!("{word}{}", clean(line.strip_prefix(mark)?))));
+    Some(marked.unwrap_or_else(|| clean(line)))
 }

@@ -27,11 +27,11 @@ pub(crate) fn check(session: &Session, planner: &Planner) -> Result<(), Failure>
         )
         .hinted("`interlock check` lists them; name a workflow to run that one alone"));
     }
-    let mut seen = BTreeSet::new();
+    let mut judged = BTreeSet::new();
     for index in 0..planner.deliveries.len() {
         for verdict in planner.verdicts(index) {
             let Verdict::Run(seed) = verdict else { continue };
-            if seen.insert(seed.path.clone()) {
+            if judged.insert(seed.path.clone()) {
                 shown += show(session, &seed);
             }
         }
@@ -47,10 +47,10 @@ pub(crate) fn check(session: &Session, planner: &Planner) -> Result<(), Failure>
 /// Shows what a run would need and we do not have. Returns how many things that are.
 pub(crate) fn show(session: &Session, seed: &Seed) -> usize {
     let mut shown = 0;
-    let mut seen = BTreeSet::new();
+    let mut visited = BTreeSet::new();
     let mut waiting = vec![(std::sync::Arc::clone(&seed.workflow), seed.only.clone())];
     while let Some((workflow, only)) = waiting.pop() {
-        if !seen.insert(workflow.source.path.clone()) {
+        if !visited.insert(workflow.source.path.clone()) {
             continue;
         }
         for diagnostic in relevant(&workflow, &only) {

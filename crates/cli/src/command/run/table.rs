@@ -79,7 +79,7 @@ fn job(job: &JobResult) -> String {
     let failed = job.steps.iter().find(|step| step.conclusion == "failure");
     match (failed, &job.reason) {
         (Some(step), _) => {
-            write!(text, "  at step “{}”", clean(&step.name)).expect("a string takes all")
+            write!(text, "  at step “{}”", clean(&step.name)).expect("a string takes all");
         }
         (None, Some(reason)) => write!(text, "  {}", clean(reason)).expect("a string takes all"),
         (None, None) => {}

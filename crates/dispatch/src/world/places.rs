@@ -1,0 +1,84 @@
+//! Places in groups: the world asks for them, is told, and gives them back.
+
+use engine::{Event, Member, RunId};
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::{Incoming, World};
+use crate::driven::Seat;
+use crate::error::Error;
+use crate::membership::Told;
+use crate::notice::News;
+use crate::record::Entry;
+
+impl World {
+    pub(super) fn group_told(
+        &mut self,
+        run: RunId,
+        member: Member,
+        told: Told,
+    ) -> Result<(), Error> {
+        let job = match &member {
+            Member::Run => None,
+            Member::Job(key) | Member::Called(key) => Some(key.to_string()),
+        };
+        match told {
+            Told::Waiting { group, behind } => {
+                self.tell(run, News::Waiting { job, group, behind });
+                Ok(())
+            }
+            Told::Entered => {
+                if member == Member::Run {
+                    self.tell(run, News::RunStarted {});
+                }
+                self.feed(run, Event::Entered { member })
+            }
+            Told::Failed { reason } => {
+                self.trouble.get_or_insert_with(|| reason.clone());
+                self.feed(run, Event::Refused { member, reason })
+            }
+            Told::Refused { reason, superseded } => {
+                if let Some(driven) = self.runs.get_mut(&run)
+                    && member == Member::Run
+                {
+                    driven.story.superseded |= superseded;
+                    driven.story.reason.get_or_insert_with(|| reason.clone());
+                }
+                self.feed(run, Event::Refused { member, reason })
+            }
+        }
+    }
+
+    pub(super) fn enter(
+        &mut self,
+        id: RunId,
+        member: Member,
+        group: engine::GroupRequest,
+    ) -> Result<(), Error> {
+        let Some(driven) = self.runs.get_mut(&id) else { return Ok(()) };
+        let job = match &member {
+            Member::Run => None,
+            Member::Job(key) | Member::Called(key) => Some(key.to_string()),
+        };
+        let place = self.setup.groups.place(&driven.facts, job, &group, driven.holds(&member));
+        driven.record.append(&Entry::Entering {
+            at: Timestamp::now(),
+            host: driven.facts.host.clone(),
+            repository: driven.facts.repository.clone(),
+            group: place.group().to_owned(),
+            token: place.token().as_str().to_owned(),
+        })?;
+        let (leave, left) = oneshot::channel();
+        drop(driven.memberships.insert(member.clone(), Seat { _leave: leave, hold: place.hold() }));
+        let outbox = self.outbox.clone();
+        let groups = self.setup.groups.clone();
+        self.tasks.spawn(async move {
+            let tell = |told| {
+                // The loop waits for its tasks, so it is there to listen.
+                drop(outbox.send(Incoming::Group { run: id, member: member.clone(), told }));
+            };
+            groups.keep(place, &tell, left).await;
+        });
+        Ok(())
+    }
+}
