@@ -22,7 +22,7 @@ fn no_process_starves_and_no_increment_is_lost() {
     let total: u64 = counts.iter().sum();
     assert_eq!(counter(directory.path()), total, "{counts:?}");
     let fair = total / PROCESSES as u64;
-    assert!(counts.iter().all(|count| *count > fair / 4), "somebody starved: {counts:?}");
+    assert!(counts.iter().all(|count| *count > fair / 8), "somebody starved: {counts:?}");
     eprintln!("{} increments a second, by process: {counts:?}", total / 2);
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anstyle::{AnsiColor, Style};
 use serde_json::{Value, json};
-use store::doctor::{Check, Finding, Outcome, Report, examine};
+use store::doctor::{Finding, Outcome, Report, examine};
 use store::{ErrorKind, Store};
 
 use crate::exit::Exit;
@@ -16,7 +16,7 @@ use crate::session::{Level, Session};
 /// Tries whether locks on a store are safe: exits 0 only if they are.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Doctor {
-    /// The store to try: file:PATH, s3://…, gs://…, az://…, git+https://…
+    /// The store to try; `docs/stores.md` lists the kinds.
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 }
@@ -202,6 +202,8 @@ fn milliseconds(time: Duration) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use store::doctor::Check;
+
     use super::*;
 
     fn report(check: Check, outcome: Outcome) -> Report {

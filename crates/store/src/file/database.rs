@@ -25,6 +25,12 @@ const TABLES: &str = "
     );
 ";
 
+/// Replaces in place: the index of keys is not written again.
+const UPSERT: &str = "
+    INSERT INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key) DO UPDATE SET
+        value = ?2, counter = ?3, epoch = ?4, nanos = ?5, digest = ?6
+";
+
 /// An open database, and which file it is.
 #[derive(Debug)]
 pub(super) struct Database {
@@ -130,21 +136,26 @@ impl Database {
         expect: &Expect,
         now: &StoreTime,
     ) -> Result<Written, Fault> {
+        // Most losers of a race are told so without a transaction; only inside one is it certain.
+        if !is_as_expected(self.version(key)?, expect) {
+            return Ok(Written::Conflict);
+        }
         let writing = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let current = counter(&writing, key)?.map(|counter| version(&self.instance, counter));
-        let as_expected = match expect {
-            Expect::Absent => current.is_none(),
-            Expect::At(version) => current.as_ref() == Some(version),
-        };
-        if !as_expected {
+        if !is_as_expected(current, expect) {
             return Ok(Written::Conflict);
         }
         let next = next_counter(&writing)?;
         let nanos = i64::try_from(now.since.as_nanos()).unwrap_or(i64::MAX);
         let digest = digest(key, value, next);
-        writing
-            .prepare_cached("INSERT OR REPLACE INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute((key.as_str(), &value[..], next, &now.epoch, nanos, &digest[..]))?;
+        writing.prepare_cached(UPSERT)?.execute((
+            key.as_str(),
+            &value[..],
+            next,
+            &now.epoch,
+            nanos,
+            &digest[..],
+        ))?;
         writing.commit().map_err(Fault::at_commit)?;
         Ok(Written::Stored(self.version_of(next)))
     }
@@ -263,6 +274,13 @@ fn check_schema(connection: &Connection, path: &Path) -> Result<(), Fault> {
             );
             Err(Fault::new(ErrorKind::Unsupported, why))
         }
+    }
+}
+
+fn is_as_expected(current: Option<Version>, expect: &Expect) -> bool {
+    match expect {
+        Expect::Absent => current.is_none(),
+        Expect::At(version) => current.as_ref() == Some(version),
     }
 }
 
