@@ -113,8 +113,10 @@ mod tests {
     use super::*;
     use crate::vectors;
 
+    type Expected<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
     #[track_caller]
-    fn check(line: &str, expected: Option<(&str, &[(&str, &str)], &str)>) {
+    fn check(line: &str, expected: Option<Expected<'_>>) {
         let expected = expected.map(|(name, properties, data)| WorkflowCommand {
             name: name.into(),
             properties: properties.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),

@@ -18,7 +18,7 @@ mod step;
 mod task;
 mod uses;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use engine::{Conclusion, JobPlan, JobReport, StepReport};
 use expr::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OnceCell, mpsc, watch};
 use tokio::time::Instant;
 use workflow::Body;
 
@@ -44,7 +44,7 @@ use signal::{Ear, Signal, raise};
 use task::texts;
 
 /// How long a job may go on after it was cancelled, where it does not say.
-const CANCEL_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+const CANCEL_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Runs a job to its end. When this returns, no process of it is left.
 pub async fn run_job(
@@ -85,6 +85,8 @@ struct Job {
     steps: AtomicUsize,
     reports: Mutex<Vec<Option<StepReport>>>,
     event_path: String,
+    /// The files of the run's commit, where an action is needed before a checkout.
+    tree_of_commit: OnceCell<PathBuf>,
 }
 
 impl Job {
@@ -94,6 +96,8 @@ impl Job {
         notices: mpsc::Sender<Notice>,
         ear: Ear,
     ) -> Result<Self, String> {
+        let mut place = place;
+        place.debug |= asks_for_debug(&plan);
         let log = Log::create(&place.log).map_err(|error| {
             format!("The log {} could not be created: {error}", place.log.display())
         })?;
@@ -113,6 +117,7 @@ impl Job {
             steps: AtomicUsize::new(0),
             reports: Mutex::default(),
             event_path,
+            tree_of_commit: OnceCell::new(),
         })
     }
 
@@ -310,7 +315,7 @@ impl Job {
     }
 
     /// Returns a path as it is from the workspace, where it lies there.
-    fn from_workspace(&self, path: &str) -> String {
+    fn workspace_path(&self, path: &str) -> String {
         let from = Path::new(path).strip_prefix(&self.place.directories.workspace);
         let from = from.map_or(path, |path| path.to_str().unwrap_or_default());
         from.strip_prefix("./").unwrap_or(from).to_owned()
@@ -325,8 +330,15 @@ impl Job {
             .and_then(Path::parent)
             .map_or_else(|| workspace.clone(), |path| workspace.join(path));
         let path = base.join(file);
-        path.is_file().then(|| self.from_workspace(&path.to_string_lossy()))
+        path.is_file().then(|| self.workspace_path(&path.to_string_lossy()))
     }
+}
+
+/// Tells whether the repository wants to see what is only of use to people who look for a fault.
+fn asks_for_debug(plan: &JobPlan) -> bool {
+    let contexts = [&plan.contexts.secrets, &plan.contexts.vars];
+    let values = contexts.into_iter().filter_map(|context| context.get("ACTIONS_STEP_DEBUG"));
+    values.map(Value::to_text).any(|text| text.eq_ignore_ascii_case("true"))
 }
 
 fn lateness(timeout: Duration) -> String {

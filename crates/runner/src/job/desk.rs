@@ -150,6 +150,12 @@ impl Inner {
     fn line(&mut self, step: Option<usize>, stream: Stream, text: &str) {
         let text = self.masks.apply(text).into_owned();
         self.log.line(Timestamp::now(), &text);
+        for line in text.split('\n') {
+            self.pass_line(step, stream, line.to_owned());
+        }
+    }
+
+    fn pass_line(&mut self, step: Option<usize>, stream: Stream, text: String) {
         if let Some(step) = step {
             let lines = self.last_lines.entry(step).or_default();
             if lines.len() == LAST_LINES {

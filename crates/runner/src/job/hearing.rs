@@ -313,7 +313,7 @@ impl<'a> Hearing<'a> {
             level,
             message: command.data.clone(),
             title: text("title"),
-            file: text("file").map(|file| self.task.job.from_workspace(&file)),
+            file: text("file").map(|file| self.task.job.workspace_path(&file)),
             line: number("line"),
             end_line: number("endLine"),
             column: number("col"),

@@ -65,7 +65,7 @@ pub(super) async fn script(
         return fail(format!("File not found: '{}'", file.display()));
     }
     let program = Program {
-        program: node,
+        path: node,
         arguments: vec![file.to_string_lossy().into_owned()],
         directory: task.job.place.directories.workspace.clone(),
         variables,

@@ -24,7 +24,7 @@ const CHUNKS: usize = 8;
 /// A program to be run for a step.
 #[derive(Debug)]
 pub(super) struct Program {
-    pub(super) program: PathBuf,
+    pub(super) path: PathBuf,
     pub(super) arguments: Vec<String>,
     pub(super) directory: PathBuf,
     /// Variables that only this program has.
@@ -34,7 +34,7 @@ pub(super) struct Program {
 /// Runs a program to its end and reads what it wrote to the step's files.
 pub(super) async fn run(task: &Task, program: Program) -> Done {
     let command = Command {
-        program: program.program.clone().into_os_string(),
+        program: program.path.clone().into_os_string(),
         arguments: program.arguments.iter().map(OsString::from).collect(),
         environment: task.environment(&program.variables).pairs(),
         directory: program.directory.clone(),
@@ -82,11 +82,10 @@ async fn listen(task: &Task, stopper: &Stopper) {
     let mut ear = task.job.ear.clone();
     let mut cancel = task.spot.cancel.clone();
     let mut known = ear.now().min(Signal::Cancel);
-    let mut own = !cancel.is_stopped();
-    if !own {
+    let mut told = cancel.is_stopped();
+    if told {
         stopper.cancel();
     }
-    let mut stopped = !own;
     loop {
         tokio::select! {
             signal = ear.more_than(known) => {
@@ -94,17 +93,14 @@ async fn listen(task: &Task, stopper: &Stopper) {
                     return stopper.kill();
                 }
                 known = signal;
-                if !stopped && !task.outlives_cancel() {
-                    stopped = true;
+                if !told && !task.outlives_cancel() {
+                    told = true;
                     stopper.cancel();
                 }
             }
-            () = cancel.stopped(), if own => {
-                own = false;
-                if !stopped {
-                    stopped = true;
-                    stopper.cancel();
-                }
+            () = cancel.stopped(), if !told => {
+                told = true;
+                stopper.cancel();
             }
         }
     }
@@ -143,7 +139,7 @@ fn why(program: &Program, error: &CouldNotStart) -> String {
     match error {
         CouldNotStart::NoDirectory { directory } => format!(
             "An error occurred trying to start process '{}' with working directory '{directory}'. No such file or directory",
-            program.program.display()
+            program.path.display()
         ),
         CouldNotStart::Refused { source, .. } => format!("{error}: {source}"),
         other => other.to_string(),

@@ -61,7 +61,7 @@ fn prepare(
     introduce(task, &script, &shell);
     let program = Program {
         arguments: shell.arguments_for(&file),
-        program: shell.program,
+        path: shell.program,
         directory: directories.workspace.join(directory.unwrap_or_default()),
         variables: IndexMap::new(),
     };

@@ -155,13 +155,14 @@ async fn root_of(task: &Task, path: &Path) -> Result<PathBuf, String> {
     let Some(source) = task.job.place.source.as_ref().filter(|_| is_empty) else {
         return Err(missing());
     };
-    let tree = directories.actions.join("tree");
-    if !tree.exists() {
-        let export = source.snapshot.export("", &tree).await;
-        export.map_err(|error| {
-            format!("The files of the run's commit could not be taken: {error}")
-        })?;
-    }
+    let export = async {
+        let tree = directories.actions.join("tree");
+        std::fs::create_dir_all(&tree).map_err(|error| error.to_string())?;
+        source.snapshot.export("", &tree).await.map_err(|error| error.to_string())?;
+        Ok(tree)
+    };
+    let tree = task.job.tree_of_commit.get_or_try_init(|| export).await;
+    let tree = tree.map_err(|error: String| format!("The files of the run's commit could not be taken: {error}"))?;
     if !is_action(&tree.join(path)) {
         return Err(missing());
     }
@@ -171,7 +172,7 @@ async fn root_of(task: &Task, path: &Path) -> Result<PathBuf, String> {
     );
     let notice = crate::notice::Annotation::new(crate::notice::Level::Notice, message);
     task.job.desk.annotate(Some(task.spot.step), notice);
-    Ok(tree)
+    Ok(tree.clone())
 }
 
 fn read(task: &Task, path: &Path, directory: &Path) -> Result<Action, String> {

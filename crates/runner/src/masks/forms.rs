@@ -1,5 +1,7 @@
 //! Forms: how a secret looks when a program has quoted, escaped or encoded it.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
@@ -58,7 +60,8 @@ fn json_ascii(secret: &str) -> String {
         } else {
             let mut units = [0; 2];
             for unit in character.encode_utf16(&mut units) {
-                text.push_str(&format!("\\u{unit:04x}"));
+                // Writing to a text cannot fail.
+                let _written = write!(text, "\\u{unit:04x}");
             }
         }
     }
@@ -71,7 +74,8 @@ fn uri(secret: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            // Writing to a text cannot fail.
+            let _written = write!(text, "%{byte:02X}");
         }
     }
     text

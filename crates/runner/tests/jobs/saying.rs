@@ -21,7 +21,7 @@ async fn annotations_carry_their_place() {
         (Some(5), Some(6), Some("T"))
     );
     assert_eq!(error.message, "no\nwait");
-    assert_eq!(story.lines(), ["##[error]no\nwait", "##[warning]w", "##[notice]n"]);
+    assert_eq!(story.lines(), ["##[error]no", "wait", "##[warning]w", "##[notice]n"]);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub(crate) struct Story {
     pub(crate) notices: Vec<Notice>,
     pub(crate) log: String,
     pub(crate) workspace: PathBuf,
-    _root: tempfile::TempDir,
+    roots: Vec<tempfile::TempDir>,
 }
 
 impl World {
@@ -63,7 +63,7 @@ impl World {
             "event_name": "push", "event": {"number": 7}, "server_url": "https://github.com", "actor": "mona"
         });
         let contexts = Contexts { github: Value::from_json(&github), ..Contexts::default() };
-        let (timeout, matrix) = (Duration::from_secs(60), Value::Null);
+        let (timeout, matrix) = (Duration::from_mins(1), Value::Null);
         Self { root, place, contexts, timeout, matrix }
     }
 
@@ -112,7 +112,7 @@ impl World {
         let is_file = self.place.log.is_file();
         let log = is_file.then(|| std::fs::read_to_string(&self.place.log).unwrap_or_default());
         let workspace = self.place.directories.workspace.clone();
-        Story { report, notices, log: log.unwrap_or_default(), workspace, _root: self.root }
+        Story { report, notices, log: log.unwrap_or_default(), workspace, roots: vec![self.root] }
     }
 
     pub(crate) fn plan(&self, text: &str) -> JobPlan {
@@ -144,18 +144,29 @@ fn read(text: &str) -> Arc<Workflow> {
 
 /// Returns a workflow whose job `a` has these steps, each line as it stands below `steps:`.
 pub(crate) fn workflow(steps: &str) -> String {
-    let steps: String = steps.lines().map(|line| format!("      {line}\n")).collect();
-    format!("on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n{steps}")
+    let mut text = "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n".to_owned();
+    for line in steps.lines() {
+        text.extend(["      ", line, "\n"]);
+    }
+    text
 }
 
 impl Story {
+    /// Keeps one more directory as long as the story.
+    pub(crate) fn keep(mut self, root: tempfile::TempDir) -> Self {
+        self.roots.push(root);
+        self
+    }
+
     /// Returns the lines that steps printed.
     pub(crate) fn lines(&self) -> Vec<&str> {
-        let line = |notice| match notice {
-            &Notice::Line { step: Some(_), ref text, .. } => Some(text.as_str()),
-            _ => None,
-        };
-        self.notices.iter().filter_map(line).collect()
+        let mut lines = Vec::new();
+        for notice in &self.notices {
+            if let Notice::Line { step: Some(_), text, .. } = notice {
+                lines.push(text.as_str());
+            }
+        }
+        lines
     }
 
     #[track_caller]
@@ -184,12 +195,15 @@ impl Story {
     }
 
     pub(crate) fn annotations(&self, level: Level) -> Vec<&Annotation> {
-        let annotation = |notice| match notice {
-            &Notice::Annotation { ref annotation, .. } => Some(annotation),
-            _ => None,
-        };
-        let all = self.notices.iter().filter_map(annotation);
-        all.filter(|annotation| annotation.level == level).collect()
+        let mut annotations = Vec::new();
+        for notice in &self.notices {
+            if let Notice::Annotation { annotation, .. } = notice
+                && annotation.level == level
+            {
+                annotations.push(annotation);
+            }
+        }
+        annotations
     }
 
     #[track_caller]
