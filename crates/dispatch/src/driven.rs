@@ -53,6 +53,8 @@ pub(crate) struct Working {
 pub(crate) struct Story {
     pub(crate) delivery: usize,
     pub(crate) workflow: String,
+    /// What `run-name` comes to, where the workflow has one.
+    pub(crate) title: Option<String>,
     pub(crate) group: Option<String>,
     pub(crate) source: String,
     pub(crate) created: Timestamp,
@@ -85,8 +87,18 @@ impl Story {
         source: String,
         created: Timestamp,
     ) -> Self {
-        let (group, reason, superseded) = (None, None, false);
-        Self { delivery, workflow, group, source, created, reason, superseded, jobs: Vec::new() }
+        let (title, group, reason, superseded) = (None, None, None, false);
+        Self {
+            delivery,
+            workflow,
+            title,
+            group,
+            source,
+            created,
+            reason,
+            superseded,
+            jobs: Vec::new(),
+        }
     }
 
     /// Adds a job that ended without having been started.
@@ -95,14 +107,15 @@ impl Story {
         job: &JobKey,
         name: &str,
         conclusion: Conclusion,
-        reason: &str,
+        about: (&str, serde_json::Value),
     ) {
+        let (reason, matrix) = about;
         self.jobs.push((
             job.clone(),
             JobResult {
                 id: written_id(job),
                 name: name.to_owned(),
-                matrix: serde_json::Value::Null,
+                matrix,
                 conclusion: conclusion.to_string(),
                 warning: false,
                 outputs: indexmap::IndexMap::new(),
@@ -147,7 +160,7 @@ impl Story {
             id: facts.id.to_string(),
             workflow: self.workflow.clone(),
             path: facts.path.clone(),
-            name: None,
+            name: self.title.clone(),
             event: facts.event.clone(),
             delivery: self.delivery,
             conclusion: conclusion.to_owned(),

@@ -14,6 +14,7 @@ pub mod hands;
 pub mod local;
 pub mod membership;
 pub mod notice;
+mod numbers;
 pub mod occasion;
 pub mod planner;
 pub mod project;

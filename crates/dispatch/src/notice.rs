@@ -46,6 +46,8 @@ pub enum News {
         delivery: usize,
         /// The display name of the workflow.
         workflow: String,
+        /// What `run-name` comes to, where the workflow has one.
+        title: Option<String>,
         /// The workflow's path.
         path: String,
         /// The event.

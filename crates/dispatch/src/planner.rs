@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Contexts, RunId, RunSpec};
-use expr::Value;
+use expr::{Scope, Value};
 use indexmap::IndexMap;
 use serde_json::json;
 use workdir::Snapshot;
@@ -15,6 +15,9 @@ use crate::delivery::Delivery;
 use crate::occasion::{Facts, Occasion, at};
 use crate::project::Project;
 use crate::trees::Trees;
+
+/// Longest name of a run that is shown.
+const MAX_TITLE: usize = 250;
 
 /// What the user gives to every run of a call.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +94,29 @@ pub struct Seed {
     pub only: Vec<String>,
 }
 
+/// The contexts that a run's name may use.
+struct Naming<'a>(&'a Contexts);
+
+impl Scope for Naming<'_> {
+    fn context(&self, name: &str) -> Option<Value> {
+        match name {
+            "github" => Some(self.0.github.clone()),
+            "inputs" => Some(self.0.inputs.clone()),
+            "vars" => Some(self.0.vars.clone()),
+            _ => None,
+        }
+    }
+}
+
 impl Seed {
+    /// Returns the name of the run, where the workflow gives it one that can be evaluated.
+    pub fn title(&self, contexts: &Contexts) -> Option<String> {
+        let token = self.workflow.run_name.as_ref()?;
+        let title = token.evaluate(&Naming(contexts)).ok()?.to_text();
+        let title = title.trim();
+        (!title.is_empty()).then(|| title.chars().take(MAX_TITLE).collect())
+    }
+
     /// Makes the spec of the run with this id.
     pub fn spec(&self, id: RunId, number: u64) -> RunSpec {
         let mut contexts = self.contexts.clone();

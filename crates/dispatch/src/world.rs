@@ -100,8 +100,6 @@ pub struct World {
     last_id: u64,
     /// What the store did not answer, if it did not.
     trouble: Option<String>,
-    /// How many runs each workflow had in this call.
-    numbers: BTreeMap<String, u64>,
 }
 
 impl World {
@@ -111,7 +109,7 @@ impl World {
         let (news_outlet, news) = mpsc::channel(WAITING_NEWS);
         let slots = Slots::new(setup.max_parallel);
         let (runs, ended, tasks) = (BTreeMap::new(), Vec::new(), JoinSet::new());
-        let (stopping, last_id, trouble, numbers) = (None, 0, None, BTreeMap::new());
+        let (stopping, last_id, trouble) = (None, 0, None);
         Self {
             setup,
             hub,
@@ -126,7 +124,6 @@ impl World {
             stopping,
             last_id,
             trouble,
-            numbers,
         }
     }
 
@@ -252,7 +249,8 @@ impl World {
             Effect::CancelJob { job, reason } => self.cancel_job(id, job, reason),
             Effect::JobSkipped { job, name, conclusion, reason } => {
                 if let Some(driven) = self.runs.get_mut(&id) {
-                    driven.story.skipped(&job, &name, conclusion, &reason);
+                    let matrix = driven.run.job(&job).map(|job| job.matrix).unwrap_or_default();
+                    driven.story.skipped(&job, &name, conclusion, (&reason, matrix));
                 }
                 self.tell(
                     id,

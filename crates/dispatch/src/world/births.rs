@@ -13,6 +13,7 @@ use crate::driven::{Driven, Story};
 use crate::error::Error;
 use crate::hands::RunFacts;
 use crate::notice::News;
+use crate::numbers;
 use crate::planner::Seed;
 use crate::record::{Entry, Record};
 
@@ -46,11 +47,11 @@ impl World {
             directory: record.path().to_owned(),
             tree: Arc::clone(&seed.tree),
         });
-        let number =
-            self.numbers.entry(seed.path.clone()).and_modify(|number| *number += 1).or_insert(1);
-        let number = *number;
+        let number = numbers::next(&self.setup.runs, &seed.repository, &seed.path)?;
         let mut story = Story::new(delivery, workflow.clone(), describe(&seed.tree), now);
-        let mut run = match Run::new(seed.spec(RunId(id), number)) {
+        let spec = seed.spec(RunId(id), number);
+        story.title = seed.title(&spec.contexts);
+        let mut run = match Run::new(spec) {
             Ok(run) => run,
             Err(error) => return self.stillborn(record, &facts, story, &error.to_string()),
         };
@@ -66,6 +67,7 @@ impl World {
             event: facts.event.clone(),
             group: story.group.clone(),
             source: story.source.clone(),
+            title: story.title.clone(),
             directory: facts.directory.clone(),
         };
         let is_free = story.group.is_none();

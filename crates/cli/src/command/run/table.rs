@@ -57,6 +57,9 @@ pub(crate) fn run(name: &str, result: &RunResult) -> String {
 
 fn describe(result: &RunResult) -> String {
     let mut parts = vec![result.event.clone()];
+    if let Some(name) = &result.name {
+        parts.push(name.clone());
+    }
     if let Some(group) = &result.group {
         parts.push(format!("group {group}"));
     }
