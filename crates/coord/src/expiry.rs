@@ -160,7 +160,7 @@ impl Now {
 mod tests {
     use super::*;
 
-    const TTL: Duration = Duration::from_secs(60);
+    const TTL: Duration = Duration::from_mins(1);
 
     fn life() -> Life {
         Life::new(Token::new("t"), TTL)
@@ -234,6 +234,6 @@ mod tests {
     #[test]
     fn the_margin_is_a_third_and_at_most_ten_seconds() {
         assert_eq!(margin(Duration::from_secs(15)), Duration::from_secs(5));
-        assert_eq!(margin(Duration::from_secs(900)), Duration::from_secs(10));
+        assert_eq!(margin(Duration::from_mins(15)), Duration::from_secs(10));
     }
 }

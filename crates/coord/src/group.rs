@@ -17,13 +17,14 @@ mod waits;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::Who;
 use crate::{Fence, Life, Value};
 
 pub use enter::Newcomer;
 pub use member::{Hold, Member, Phase, Standing};
 pub use membership::{Entry, Membership, Proof};
 pub use name::GroupName;
-pub use reason::{Reason, Who};
+pub use reason::Reason;
 pub use request::{Order, Policy, Position, Queue, Request};
 pub use settle::{Death, Told};
 

@@ -150,9 +150,8 @@ impl Membership {
     /// Notes that the processes of dead members have been ended, or cannot be reached from here.
     pub async fn cleared(&mut self, ended: &[Member]) -> Result<(), Error> {
         let tokens: Vec<Token> = ended.iter().map(|member| member.token.clone()).collect();
-        let cleared = self.register.update_to(|group, _| match group.clear(&tokens) {
-            true => Step::Write(()),
-            false => Step::Keep(()),
+        let cleared = self.register.update_to(|group, _| {
+            if group.clear(&tokens) { Step::Write(()) } else { Step::Keep(()) }
         });
         let ((), version) = cleared.await?;
         self.version = version;

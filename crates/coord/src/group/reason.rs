@@ -5,21 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Member;
-
-/// Who did it, or who is there instead.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Who {
-    /// The id of the run.
-    pub run: String,
-    /// The number of the attempt.
-    pub attempt: u32,
-    /// The key of the job, if the member is a job.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job: Option<String>,
-    /// Where to look.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub link: Option<String>,
-}
+use crate::Who;
 
 /// Why a member is out, or is told to end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,19 +101,6 @@ impl Who {
             attempt: member.attempt,
             job: member.job.clone(),
             link: member.link.clone(),
-        }
-    }
-}
-
-impl fmt::Display for Who {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "run {}", self.run)?;
-        if self.attempt > 1 {
-            write!(f, " (attempt {})", self.attempt)?;
-        }
-        match &self.job {
-            Some(job) => write!(f, ", job {job}"),
-            None => Ok(()),
         }
     }
 }

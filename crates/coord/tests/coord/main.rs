@@ -1,5 +1,6 @@
 //! Everything this crate promises, through its public face.
 
+mod claims;
 mod faulty;
 mod group_scenarios;
 mod group_schedules;
