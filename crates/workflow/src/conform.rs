@@ -21,11 +21,13 @@ use crate::{
 pub(crate) struct Conform<'a> {
     source: &'a Source,
     pub(crate) diagnostics: Vec<Diagnostic>,
+    errors: usize,
+    warnings: usize,
 }
 
 impl<'a> Conform<'a> {
     pub(crate) fn new(source: &'a Source) -> Self {
-        Self { source, diagnostics: Vec::new() }
+        Self { source, diagnostics: Vec::new(), errors: 0, warnings: 0 }
     }
 
     /// Reads a node by a rule; what does not conform becomes nothing.
@@ -34,8 +36,9 @@ impl<'a> Conform<'a> {
     }
 
     fn report(&mut self, diagnostic: Diagnostic) {
-        let same = |known: &&Diagnostic| known.severity == diagnostic.severity;
-        if self.diagnostics.iter().filter(same).count() < MOST {
+        let count = if diagnostic.is_error() { &mut self.errors } else { &mut self.warnings };
+        *count += 1;
+        if *count <= MOST {
             self.diagnostics.push(diagnostic);
         }
     }
@@ -259,8 +262,10 @@ impl<'a> Conform<'a> {
         span: Span,
         fields: &'static Fields,
     ) -> Option<&'static Field> {
-        // A key of another kind of the same mapping was reported with a better hint.
-        if self.diagnostics.iter().any(|diagnostic| diagnostic.span == span) {
+        // What is not kept is not worth a suggestion, and a key of another kind of the same
+        // mapping was reported with a better hint.
+        if self.errors >= MOST || self.diagnostics.iter().any(|diagnostic| diagnostic.span == span)
+        {
             return None;
         }
         let names = fields.known.iter().filter(|field| field.counts()).map(|field| field.name);

@@ -6,8 +6,10 @@
 //! here opens a file or reads a clock.
 
 mod action;
+mod calling;
 mod conform;
 mod diagnostic;
+mod faults;
 mod input;
 mod matching;
 mod model;
@@ -22,10 +24,12 @@ mod suggest;
 mod token;
 mod trigger;
 mod unsupported;
-mod yaml;
+pub mod yaml;
 
 pub use action::{Action, ActionInput, ActionOutput, Runs};
+pub use calling::check_call;
 pub use diagnostic::{Diagnostic, Reading, Severity};
+pub use faults::faults;
 pub use input::{Input, InputFault, InputKind};
 pub use matching::{Match, Occurrence, matches};
 pub use model::{Body, Job, Step, StepAction, Strategy, Workflow};

@@ -15,6 +15,8 @@ use crate::{
     model::{Body, Workflow},
 };
 
+pub(crate) use concurrency::group as group_of;
+
 /// Checks a workflow.
 pub(crate) fn check(workflow: &Workflow) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();

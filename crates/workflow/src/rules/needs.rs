@@ -4,7 +4,12 @@ use std::collections::HashMap;
 
 use indexmap::IndexSet;
 
-use crate::{conform::list, diagnostic::Diagnostic, model::Workflow, suggest::did_you_mean};
+use crate::{
+    conform::list,
+    diagnostic::{Diagnostic, MOST},
+    model::Workflow,
+    suggest::did_you_mean,
+};
 
 /// The most jobs that an unknown one is compared with.
 const COMPARED: usize = 50;
@@ -48,7 +53,11 @@ fn graph(workflow: &Workflow, diagnostics: &mut Vec<Diagnostic>) -> Vec<Vec<usiz
                         "job '{}' needs job '{}', which is not there",
                         job.id.value, need.value
                     );
-                    let known = &ids[..ids.len().min(COMPARED)];
+                    let known = if diagnostics.len() < MOST {
+                        &ids[..ids.len().min(COMPARED)]
+                    } else {
+                        &[]
+                    };
                     let hint = did_you_mean(need, known.iter().copied())
                         .unwrap_or_else(|| format!("the jobs are {}", list(known)));
                     diagnostics

@@ -229,6 +229,8 @@ impl<'a> Builder<'a> {
         );
         if line[..indent].contains('\t') {
             diagnostic.hinted("YAML is indented with spaces, and this line starts with a tab")
+        } else if line.contains("${{") {
+            diagnostic.hinted("put the text with '${{ }}' in quotes")
         } else {
             diagnostic
         }

@@ -1,8 +1,5 @@
 //! Files and tables of other projects, where they are present beside the repository.
 
-#![expect(clippy::unwrap_used, reason = "a test may end at the first surprise")]
-#![expect(clippy::disallowed_methods, reason = "the brain is pure, and its tests read files")]
-
 use std::{
     fs,
     path::{Path, PathBuf},
