@@ -14,9 +14,9 @@ use base64::Engine as _;
 use crate::error::Error;
 use crate::git::{Git, WORK, is_reference_name, is_sha};
 use crate::job_directory::JobDir;
-use crate::removal;
 use crate::request::{CheckoutRequest, Credentials};
 use crate::snapshot::{Snapshot, about};
+use crate::{overlay, removal};
 
 /// The lines around our own settings in a job's configuration.
 const BEGIN: &str = "# begin of what the checkout set\n";
@@ -68,8 +68,11 @@ pub async fn checkout(
     let path = place(&job.workspace(), &request.path)?;
     let git_directory = path.join(".git");
     let is_fresh = request.clean || !is_ours(&git_directory, &snapshot.mirror);
+    let mut shown = None;
     if is_fresh {
+        overlay::end_below(&path)?;
         empty(&path)?;
+        shown = overlay::show(&snapshot.mirror, &target.tree, job, &path).await?;
         init(snapshot, &git_directory)?;
     }
     write_config(snapshot, request.credentials.as_ref(), &git_directory)?;
@@ -82,13 +85,19 @@ pub async fn checkout(
     write_head(&target, &git_directory)?;
     write_boundary(snapshot, request, &target, &git_directory).await?;
     let git = || Git::of_ours(&git_directory).work_tree(&path).setting("checkout.workers=0");
-    git().args(["read-tree", "--reset", "-u", &target.tree]).timeout(WORK).run().await?;
+    let method = if shown.is_some() { Method::Overlay } else { Method::Written };
+    if let Some(index) = shown {
+        let own = git_directory.join("index");
+        fs::copy(&index, &own).map_err(Error::io("create", &own))?;
+    } else {
+        git().args(["read-tree", "--reset", "-u", &target.tree]).timeout(WORK).run().await?;
+    }
     if target.base_tree != target.tree {
         // What nobody has committed yet shows as changed, as in the user's own tree.
         git().args(["read-tree", "-m", &target.sha]).run().await?;
     }
     let Target { sha, reference, .. } = target;
-    Ok(CheckedOut { path, sha, reference, method: Method::Written, duration: started.elapsed() })
+    Ok(CheckedOut { path, sha, reference, method, duration: started.elapsed() })
 }
 
 /// Finds what a name means: the snapshot itself, or a branch, tag or commit of the mirror.

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use crate::error::Error;
 use crate::owner::{Ended, Outcome, Owner};
-use crate::removal;
 use crate::workdirs::Workdirs;
+use crate::{overlay, removal};
 
 /// A directory that only one job has, until it is finished or dropped.
 ///
@@ -134,12 +134,14 @@ impl JobDir {
                     .and_then(|kept| now.checked_add(kept).ok())
             }
             (false, _) => {
+                overlay::end_below(&self.path)?;
                 let trash = self.root.move_to_trash(&self.path)?;
                 removal::remove(&trash)?;
                 self.root.remove_empty_parents(&self.path);
                 return Ok(Finished::Removed);
             }
         };
+        overlay::settle_below(&self.path)?;
         self.owner.ended = Some(Ended { at: now, outcome, kept_until });
         self.owner.write(&self.path)?;
         Ok(Finished::Kept { until: kept_until })

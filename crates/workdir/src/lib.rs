@@ -8,6 +8,7 @@
 //! **Invariant:** no path that a workflow names leaves the job's workspace, and no link is followed out.
 
 mod checkout;
+mod copy;
 mod error;
 mod git;
 mod hash_files;
@@ -15,7 +16,9 @@ mod identity;
 mod job_directory;
 mod lock;
 mod mirror;
+mod mounts;
 mod origin;
+mod overlay;
 mod owner;
 mod removal;
 mod repository;

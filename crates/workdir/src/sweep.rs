@@ -10,9 +10,9 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::lock::{self, Want};
 use crate::owner::{Owner, lock_path};
-use crate::removal;
 use crate::usage;
 use crate::workdirs::{DEPTH, Workdirs};
+use crate::{overlay, removal};
 
 /// One directory as a person would want to know it.
 #[derive(Clone, Debug, Serialize)]
@@ -161,6 +161,7 @@ impl Workdirs {
             if Owner::read(&entry.path)?.is_none_or(|owner| owner != entry.owner) {
                 return Ok(Verdict::Spared("it has changed hands".to_owned()));
             }
+            overlay::end_below(&entry.path)?;
             let trash = self.move_to_trash(&entry.path)?;
             removal::remove(&trash)?;
             self.remove_empty_parents(&entry.path);
@@ -183,7 +184,7 @@ impl Workdirs {
             let verdict = if policy.dry_run {
                 Verdict::WouldRemove
             } else {
-                let removed = removal::remove(&path);
+                let removed = overlay::end_below(&path).and_then(|()| removal::remove(&path));
                 removed
                     .map_or_else(|error| Verdict::Failed(error.to_string()), |()| Verdict::Removed)
             };
