@@ -111,8 +111,9 @@ fn print(mut output: impl Write, mut messages: mpsc::Receiver<Print>) {
 
 fn copy(output: &mut impl Write, before: &str, path: &Path, after: &str) -> io::Result<()> {
     output.write_all(before.as_bytes())?;
-    // A log that cannot be read was reported when it could not be written.
-    if let Ok(mut file) = File::open(path) {
+    // A log that cannot be read was reported when it could not be written; what is no file may have no end.
+    let regular = |file: &File| file.metadata().is_ok_and(|metadata| metadata.is_file());
+    if let Some(mut file) = File::open(path).ok().filter(regular) {
         let mut ending = LastByte { output, last: b'\n' };
         io::copy(&mut file, &mut ending)?;
         if ending.last != b'\n' {
