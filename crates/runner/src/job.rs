@@ -20,7 +20,7 @@ mod uses;
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,9 @@ use task::texts;
 
 /// How long a job may go on after it was cancelled, where it does not say.
 const CANCEL_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// A time that no job lives to see.
+const FAR: Duration = Duration::from_hours(24 * 365);
 
 /// Runs a job to its end. When this returns, no process of it is left.
 pub async fn run_job(
@@ -85,6 +88,8 @@ struct Job {
     steps: AtomicUsize,
     reports: Mutex<Vec<Option<StepReport>>>,
     event_path: String,
+    /// Whether a checkout has put anything into the workspace.
+    checked_out: AtomicBool,
     /// The files of the run's commit, where an action is needed before a checkout.
     tree_of_commit: OnceCell<PathBuf>,
 }
@@ -117,6 +122,7 @@ impl Job {
             steps: AtomicUsize::new(0),
             reports: Mutex::default(),
             event_path,
+            checked_out: AtomicBool::new(false),
             tree_of_commit: OnceCell::new(),
         })
     }
@@ -129,7 +135,7 @@ impl Job {
     ) -> JobReport {
         let mut work = pin!(self.work());
         let mut timeout = pin!(tokio::time::sleep(self.plan.timeout));
-        let mut grace = pin!(tokio::time::sleep(Duration::MAX.min(Duration::from_secs(1 << 30))));
+        let mut grace = pin!(tokio::time::sleep(FAR));
         let mut reason: Option<String> = None;
         let (mut timed_out, mut open) = (false, true);
         let mut report = loop {
@@ -162,7 +168,7 @@ impl Job {
                     }
                 }
                 () = &mut grace => {
-                    grace.as_mut().reset(Instant::now() + Duration::from_secs(1 << 30));
+                    grace.as_mut().reset(Instant::now() + FAR);
                     raise(mouth, Signal::Kill);
                 }
             }
@@ -236,10 +242,7 @@ impl Job {
         let minutes =
             token.and_then(|token| token.evaluate(&scope).ok()).map(|value| value.to_number());
         let given = minutes.and_then(|minutes| Duration::try_from_secs_f64(minutes * 60.0).ok());
-        given
-            .filter(|given| !given.is_zero())
-            .unwrap_or(CANCEL_TIMEOUT)
-            .min(Duration::from_secs(1 << 30))
+        given.filter(|given| !given.is_zero()).unwrap_or(CANCEL_TIMEOUT).min(FAR)
     }
 
     /// Returns the contexts of a step, without its own `env`.

@@ -107,7 +107,8 @@ pub struct Annotation {
 impl Annotation {
     /// Returns an annotation without a place.
     pub fn new(level: Level, message: impl Into<String>) -> Self {
-        let (title, file, line, end_line, column, end_column) = (None, None, None, None, None, None);
+        let (title, file, line, end_line, column, end_column) =
+            (None, None, None, None, None, None);
         Self { level, message: message.into(), title, file, line, end_line, column, end_column }
     }
 }

@@ -1,6 +1,7 @@
 //! `actions/checkout`, built in.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use engine::Conclusion;
 use expr::{Scope as _, Value};
@@ -57,6 +58,7 @@ fn told(error: workdir::Error) -> String {
 }
 
 fn finish(task: &Task, out: &CheckedOut) -> Done {
+    task.job.checked_out.store(true, Ordering::Relaxed);
     let reference = out.reference.clone().unwrap_or_default();
     let shown = out.reference.as_deref().unwrap_or(&out.sha);
     task.say(&format!(

@@ -14,6 +14,12 @@ use crate::process::Stream;
 /// How many last lines of each step are remembered.
 const LAST_LINES: usize = 20;
 
+/// How many bytes of one line are shown outside of the log.
+const MAX_SHOWN: usize = 16 << 10;
+
+/// What stands at the end of a line that goes on in the log.
+const CUT: &str = " … (the log has the whole line)";
+
 /// How many annotations of a level one step may make, as on GitHub; the log has them all.
 const ANNOTATIONS: u32 = 10;
 
@@ -155,7 +161,12 @@ impl Inner {
         }
     }
 
-    fn pass_line(&mut self, step: Option<usize>, stream: Stream, text: String) {
+    /// Shows a line that was written to the log, or as much of it as anybody reads.
+    fn pass_line(&mut self, step: Option<usize>, stream: Stream, mut text: String) {
+        if text.len() > MAX_SHOWN {
+            text.truncate(text.floor_char_boundary(MAX_SHOWN));
+            text.push_str(CUT);
+        }
         if let Some(step) = step {
             let lines = self.last_lines.entry(step).or_default();
             if lines.len() == LAST_LINES {

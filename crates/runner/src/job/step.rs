@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use workflow::{Step, StepAction, Token};
 
 use super::frame::{Done, Frame};
+use super::signal::Signal;
 use super::task::{Deadline, Spot, Task};
 use super::{Job, script, uses};
 use crate::notice::Notice;
@@ -35,8 +36,7 @@ async fn attempt(task: &mut Task, step: &Step) -> Done {
     if let Err(error) = task.add_env(step.env.as_deref()) {
         return fault(task, "env", &error);
     }
-    if task.spot.cancel.is_stopped() {
-        // It was cancelled before there was room for it.
+    if is_too_late(task) {
         return Done::new(Conclusion::Cancelled);
     }
     match task.decide() {
@@ -67,6 +67,14 @@ async fn attempt(task: &mut Task, step: &Step) -> Done {
     let mut done = act(task, step).await;
     settle(task, step, &mut done);
     done
+}
+
+/// Tells whether a step was to end before it began: one in the background that waited for room, or any
+/// of a job that was killed.
+fn is_too_late(task: &Task) -> bool {
+    let signal = task.job.ear.now();
+    let cancelled = task.spot.background && signal >= Signal::Cancel;
+    cancelled || signal == Signal::Kill || task.spot.cancel.is_stopped()
 }
 
 async fn act(task: &Task, step: &Step) -> Done {

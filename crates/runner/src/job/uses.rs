@@ -1,6 +1,7 @@
 //! A `uses` step: which action it is, where it lies and how it runs.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use indexmap::IndexMap;
 use workflow::{Action, Runs, Source, Spanned, Token};
@@ -150,9 +151,8 @@ async fn root_of(task: &Task, path: &Path) -> Result<PathBuf, String> {
             directories.workspace.join(path).display()
         )
     };
-    let is_empty =
-        std::fs::read_dir(&directories.workspace).is_ok_and(|mut files| files.next().is_none());
-    let Some(source) = task.job.place.source.as_ref().filter(|_| is_empty) else {
+    let checked_out = task.job.checked_out.load(Ordering::Relaxed);
+    let Some(source) = task.job.place.source.as_ref().filter(|_| !checked_out) else {
         return Err(missing());
     };
     let export = async {
@@ -162,7 +162,9 @@ async fn root_of(task: &Task, path: &Path) -> Result<PathBuf, String> {
         Ok(tree)
     };
     let tree = task.job.tree_of_commit.get_or_try_init(|| export).await;
-    let tree = tree.map_err(|error: String| format!("The files of the run's commit could not be taken: {error}"))?;
+    let tree = tree.map_err(|error: String| {
+        format!("The files of the run's commit could not be taken: {error}")
+    })?;
     if !is_action(&tree.join(path)) {
         return Err(missing());
     }

@@ -88,11 +88,22 @@ async fn inputs_of_a_checkout_are_followed_or_refused() {
 
 #[tokio::test]
 async fn an_action_without_a_checkout_comes_from_the_commit_with_a_notice() {
-    let story = run("- uses: ./act\n- run: ls -A | wc -l").await;
+    let story = run("- run: touch x\n- uses: ./act\n- run: ls -A").await;
     story.assert_ends(Success);
-    story.assert_prints(&["from act", "0"]);
+    story.assert_prints(&["from act", "x"]);
     let notice = story.annotations(Level::Notice)[0];
-    assert!(notice.message.starts_with("Nothing was checked out, so './act' is taken from the run's commit."));
+    assert!(
+        notice
+            .message
+            .starts_with("Nothing was checked out, so './act' is taken from the run's commit.")
+    );
+}
+
+#[tokio::test]
+async fn after_a_checkout_an_action_is_where_it_was_put_or_nowhere() {
+    let story = run("- uses: actions/checkout@v4\n- run: rm -r act\n- uses: ./act").await;
+    story.assert_steps(&["success", "success", "failure"]);
+    story.assert_says("Can't find 'action.yml'");
 }
 
 #[tokio::test]

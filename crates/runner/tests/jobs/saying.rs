@@ -64,8 +64,9 @@ async fn a_secret_across_the_cut_of_an_endless_line_is_masked() {
         .steps("- run: for i in $(seq 30000); do printf '%s' \"........................................................................................................hunter2-long\"; done")
         .await;
     story.assert_ends(Success);
-    let shown: usize = story.lines().iter().map(|line| line.matches("***").count()).sum();
-    assert_eq!(shown, 30000);
+    // The script itself stands in the log twice.
+    assert_eq!(story.log.matches("***").count(), 30000 + 2);
+    assert!(story.lines().iter().all(|line| line.len() < 20_000));
     assert!(!story.log.contains("hunter") && !story.log.contains("long"));
 }
 
