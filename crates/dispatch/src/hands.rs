@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use workdir::Snapshot;
 
 use crate::notice::News;
+use crate::policies::Standpoint;
 
 /// What the jobs of one run have in common.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct RunFacts {
     pub directory: PathBuf,
     /// What the jobs get to see.
     pub tree: Arc<Snapshot>,
+    /// Where the event's commit stands.
+    pub standpoint: Standpoint,
 }
 
 /// One job to run.

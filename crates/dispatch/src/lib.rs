@@ -17,6 +17,7 @@ pub mod notice;
 mod numbers;
 pub mod occasion;
 pub mod planner;
+pub mod policies;
 pub mod project;
 pub mod record;
 pub mod recovery;

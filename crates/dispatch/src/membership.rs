@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use coord::group::{self, Death, Group, GroupName, Hold, Member, Membership, Request};
 use coord::{BootClock, Clock, Register, Step, Token};
-use engine::{GroupRequest, Queue};
+use engine::{Contexts, GroupRequest, Queue};
 use jiff::Timestamp;
 use store::Store;
 use tokio::sync::oneshot;
 
 use crate::hands::RunFacts;
+use crate::policies::{Policies, Standpoint};
 use crate::record::{self, Entry};
 use crate::recovery::end_processes;
 
@@ -57,6 +58,22 @@ pub struct Groups {
     runs: PathBuf,
 }
 
+/// What the repository says about groups, and what there is to judge by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules<'a> {
+    pub(crate) policies: &'a Policies,
+    pub(crate) contexts: &'a Contexts,
+    pub(crate) standpoint: &'a Standpoint,
+}
+
+/// Who asks for which group, and what it keeps meanwhile.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) job: Option<String>,
+    pub(crate) group: &'a GroupRequest,
+    pub(crate) holds: Vec<Hold>,
+}
+
 /// A place that is asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -75,13 +92,8 @@ impl Groups {
     }
 
     /// Describes the place that a run, or a job of it, asks for.
-    pub(crate) fn place(
-        &self,
-        facts: &RunFacts,
-        job: Option<String>,
-        asked: &GroupRequest,
-        holds: Vec<Hold>,
-    ) -> Place {
+    pub(crate) fn place(&self, facts: &RunFacts, asked: Asked<'_>, rules: Rules<'_>) -> Place {
+        let Asked { job, group: asked, holds } = asked;
         let member = Member {
             token: Token::random(),
             run: facts.id.to_string(),
@@ -98,8 +110,11 @@ impl Groups {
             Queue::Single => group::Queue::Single,
             Queue::Max => group::Queue::Max,
         };
-        let request =
+        let mut request =
             Request { cancel_in_progress: asked.cancel_in_progress, queue, ..Request::default() };
+        if let Some(rule) = rules.policies.rule(&asked.name) {
+            rule.apply(&mut request, rules.contexts, rules.standpoint);
+        }
         let name = GroupName::new(&facts.host, &facts.repository, &asked.name);
         Place { entry: group::Entry { name, member, request, ttl: TTL } }
     }

@@ -13,6 +13,7 @@ use workflow::{Match, Occurrence, Workflow};
 
 use crate::delivery::Delivery;
 use crate::occasion::{Facts, Occasion, at};
+use crate::policies::{Policies, Standpoint};
 use crate::project::Project;
 use crate::trees::Trees;
 
@@ -49,6 +50,8 @@ pub struct Planner {
     pub given: Given,
     /// What the repository has of what the deliveries name.
     pub trees: Trees,
+    /// What the repository says about its groups.
+    pub policies: Policies,
 }
 
 /// What a delivery means for one workflow.
@@ -88,6 +91,8 @@ pub struct Seed {
     pub reference: String,
     /// What the jobs get to see.
     pub tree: Arc<Snapshot>,
+    /// Where the event's commit stands.
+    pub standpoint: Standpoint,
     /// The contexts, but for what only a run knows.
     pub contexts: Contexts,
     /// `--job`.
@@ -191,6 +196,9 @@ impl Planner {
         if !self.given.as_github && engine::certain_skip(workflow, &contexts) {
             return ignored("every job is certain to be skipped for this event".to_owned());
         }
+        if let Some(reason) = self.unadmitted(workflow, &contexts) {
+            return ignored(reason);
+        }
         Verdict::Run(Box::new(Seed {
             workflow: Arc::clone(workflow),
             path: path.to_owned(),
@@ -201,9 +209,23 @@ impl Planner {
             sha: occasion.sha.clone(),
             reference: occasion.reference.clone(),
             tree: self.trees.tree(&occasion.sha),
+            standpoint: self.trees.standpoint(&occasion.sha),
             contexts,
             only: self.given.only.clone(),
         }))
+    }
+
+    /// Says why an event may not enter the group of a workflow, if it may not.
+    fn unadmitted(&self, workflow: &Workflow, contexts: &Contexts) -> Option<String> {
+        let group = group_of(workflow, contexts)?;
+        let rule = self.policies.rule(&group)?;
+        match rule.admits(contexts) {
+            Ok(true) => None,
+            Ok(false) => Some(format!("interlock.toml does not admit it to the group {group}")),
+            Err(why) => Some(format!(
+                "interlock.toml cannot say whether the group {group} admits it: {why}"
+            )),
+        }
     }
 
     fn inputs(&self, occasion: &Occasion, workflow: &Workflow) -> Result<Value, String> {
@@ -256,6 +278,14 @@ impl Planner {
             secrets: Value::from_json(&json!(self.given.secrets)),
         }
     }
+}
+
+/// Returns the name of the group that a run of a workflow enters, if it has one that can be evaluated.
+pub fn group_of(workflow: &Workflow, contexts: &Contexts) -> Option<String> {
+    let token = workflow.concurrency.as_ref()?;
+    let value = token.evaluate(&Naming(contexts)).ok()?;
+    let name = value.get("group").map_or_else(|| value.to_text(), Value::to_text);
+    (!name.is_empty()).then_some(name)
 }
 
 fn with_fields<const N: usize>(object: &Value, fields: [(&str, String); N]) -> Value {

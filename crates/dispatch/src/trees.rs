@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use coord::group::Position;
 use serde_json::Value;
 use workdir::{Mirrors, Repository, Snapshot, Want};
 
 use crate::delivery::Delivery;
 use crate::occasion::{Facts, Occasion, at};
+use crate::policies::Standpoint;
 
 /// The two ends of a comparison.
 type Range = (String, String);
@@ -21,6 +23,7 @@ pub struct Trees {
     is_chosen: bool,
     by_commit: HashMap<String, Arc<Snapshot>>,
     changes: HashMap<Range, Vec<String>>,
+    positions: HashMap<String, Position>,
     named: HashMap<Range, Vec<String>>,
 }
 
@@ -29,7 +32,8 @@ impl Trees {
     pub fn new(default: Snapshot, is_chosen: bool) -> Self {
         let default = Arc::new(default);
         let (by_commit, changes, named) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self { default, is_chosen, by_commit, changes, named }
+        let positions = HashMap::new();
+        Self { default, is_chosen, by_commit, changes, positions, named }
     }
 
     /// Looks up everything that the deliveries name.
@@ -57,6 +61,31 @@ impl Trees {
     pub fn changed(&self, occasion: &Occasion) -> Option<&[String]> {
         let range = range(occasion)?;
         self.changes.get(&range).or_else(|| self.named.get(&range)).map(Vec::as_slice)
+    }
+
+    /// Finds where each named commit stands among the commits; only rules about order need it.
+    pub async fn find_positions(
+        &mut self,
+        deliveries: &[Delivery],
+        facts: &Facts,
+        repository: &Repository,
+    ) -> Result<(), workdir::Error> {
+        for delivery in deliveries {
+            let sha = Occasion::new(delivery, facts).sha;
+            if self.positions.contains_key(&sha) {
+                continue;
+            }
+            if let Some(number) = repository.depth(&sha).await? {
+                let label = sha.get(..10).unwrap_or(&sha).to_owned();
+                self.positions.insert(sha, Position { number, label });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns where the commit of an event stands.
+    pub fn standpoint(&self, sha: &str) -> Standpoint {
+        Standpoint { position: self.positions.get(sha).cloned() }
     }
 
     async fn find_tree(

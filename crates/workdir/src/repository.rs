@@ -143,6 +143,17 @@ impl Repository {
         Ok(self.git().args(["cat-file", "-e", &commit]).ask().await?.success)
     }
 
+    /// Returns how many commits there are up to and including this one; none if it is not there.
+    ///
+    /// A descendant always has more than its ancestors.
+    pub async fn depth(&self, sha: &str) -> Result<Option<u64>, Error> {
+        if !self.has(sha).await? {
+            return Ok(None);
+        }
+        let count = self.git().args(["rev-list", "--count", sha]).line().await?;
+        Ok(count.parse().ok())
+    }
+
     /// Returns the files that differ between two commits, as a push has them; `None` if it cannot be known.
     ///
     /// A branch that is new has no commit before: it is compared with where it left the default branch,

@@ -142,7 +142,12 @@ impl Stimulus {
             .prepare(&deliveries, &facts, repository, mirrors)
             .await
             .map_err(|error| advise(&error))?;
-        Ok(Planner { project, deliveries, facts, given, trees })
+        let policies = session.settings.groups.policies()?;
+        if policies.need_positions() {
+            let finding = trees.find_positions(&deliveries, &facts, repository);
+            finding.await.map_err(|error| advise(&error))?;
+        }
+        Ok(Planner { project, deliveries, facts, given, trees, policies })
     }
 
     fn secrets(&self, session: &Session) -> Result<BTreeMap<String, String>, Failure> {

@@ -46,6 +46,7 @@ impl World {
             marker,
             directory: record.path().to_owned(),
             tree: Arc::clone(&seed.tree),
+            standpoint: seed.standpoint.clone(),
         });
         let number = numbers::next(&self.setup.runs, &seed.repository, &seed.path)?;
         let mut story = Story::new(delivery, workflow.clone(), describe(&seed.tree), now);

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::{Incoming, World};
 use crate::driven::Seat;
 use crate::error::Error;
-use crate::membership::Told;
+use crate::membership::{Asked, Rules, Told};
 use crate::notice::News;
 use crate::record::Entry;
 
@@ -60,7 +60,13 @@ impl World {
             Member::Run => None,
             Member::Job(key) | Member::Called(key) => Some(key.to_string()),
         };
-        let place = self.setup.groups.place(&driven.facts, job, &group, driven.holds(&member));
+        let asked = Asked { job, group: &group, holds: driven.holds(&member) };
+        let rules = Rules {
+            policies: &self.setup.planner.policies,
+            contexts: &driven.run.spec().contexts,
+            standpoint: &driven.facts.standpoint,
+        };
+        let place = self.setup.groups.place(&driven.facts, asked, rules);
         driven.record.append(&Entry::Entering {
             at: Timestamp::now(),
             host: driven.facts.host.clone(),
