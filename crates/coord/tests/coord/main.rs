@@ -5,5 +5,6 @@ mod faulty;
 mod group_scenarios;
 mod group_schedules;
 mod group_storms;
+mod milestones;
 mod registers;
 mod time;
