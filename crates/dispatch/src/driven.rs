@@ -60,6 +60,8 @@ pub(crate) struct Story {
     pub(crate) created: Timestamp,
     pub(crate) reason: Option<String>,
     pub(crate) superseded: bool,
+    /// Whether it never had to run, which is not the same as being cancelled.
+    pub(crate) was_not_needed: bool,
     jobs: Vec<(JobKey, JobResult)>,
 }
 
@@ -88,6 +90,7 @@ impl Story {
         created: Timestamp,
     ) -> Self {
         let (title, group, reason, superseded) = (None, None, None, false);
+        let was_not_needed = false;
         Self {
             delivery,
             workflow,
@@ -97,6 +100,7 @@ impl Story {
             created,
             reason,
             superseded,
+            was_not_needed,
             jobs: Vec::new(),
         }
     }
@@ -172,6 +176,17 @@ impl Story {
             duration_ms: milliseconds(self.created, now),
             jobs: self.jobs.iter().map(|(_, job)| job.clone()).collect(),
         }
+    }
+
+    /// Says that nothing was cancelled, where nothing had to be done.
+    pub(crate) fn settle(&mut self, conclusion: Conclusion) -> Conclusion {
+        if conclusion != Conclusion::Cancelled || !self.was_not_needed {
+            return conclusion;
+        }
+        for (_, job) in &mut self.jobs {
+            job.conclusion = Conclusion::Skipped.to_string();
+        }
+        Conclusion::Skipped
     }
 
     /// Puts the jobs into the order of the workflow, whatever the order in which they ended.

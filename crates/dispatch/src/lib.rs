@@ -22,6 +22,7 @@ pub mod project;
 pub mod record;
 pub mod recovery;
 pub mod result;
+pub mod simulate;
 mod slots;
 pub mod trees;
 pub mod world;

@@ -41,6 +41,8 @@ pub(crate) enum Told {
         reason: String,
         /// Whether somebody else does the work in its stead.
         superseded: bool,
+        /// Whether it never had to be done, so that nothing was cancelled.
+        skipped: bool,
     },
     /// Nobody knows, because the store does not answer.
     Failed {
@@ -245,6 +247,7 @@ fn translate(membership: &Membership, told: group::Told) -> Told {
     let refused = |reason: &group::Reason| Told::Refused {
         reason: reason.to_string(),
         superseded: reason.is_replaced(),
+        skipped: is_skip(reason),
     };
     match told {
         group::Told::Running { .. } => Told::Entered,
@@ -261,6 +264,12 @@ fn translate(membership: &Membership, told: group::Told) -> Told {
                     .to_owned(),
         },
     }
+}
+
+/// Says whether a member that is out for this reason was not needed, as opposed to cancelled.
+pub(crate) fn is_skip(reason: &group::Reason) -> bool {
+    use group::Reason::{Coalesced, Debounced, NotFirst, Older};
+    matches!(reason, Debounced { .. } | Coalesced { .. } | NotFirst { .. } | Older { .. })
 }
 
 /// Returns the directory of a member's run, if its lock is one of ours.

@@ -293,6 +293,7 @@ impl World {
         let now = Timestamp::now();
         let order: Vec<JobKey> = driven.run.jobs().into_iter().map(|job| job.key).collect();
         driven.story.sort(&order);
+        let conclusion = driven.story.settle(conclusion);
         let result = driven.story.result(&driven.facts, &conclusion.to_string(), now);
         driven.record.finish(&result)?;
         let warning = result.jobs.iter().any(|job| job.warning);

@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
+use std::time::Duration;
+
 use clap::Args;
 use dispatch::planner::{Planner, Seed, Verdict};
+use dispatch::simulate::simulate;
 use engine::{Plan as RunPlan, PlannedGroup, PlannedJob, PlannedLeg, PlannedLegs, Queue, RunId};
 use serde_json::{Value, json};
 use workdir::{Mirrors, Repository};
@@ -14,12 +17,16 @@ use crate::command::stimulus::{self, Stimulus};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::{Format, Session};
+use crate::settings::duration;
 
 /// The arguments of `interlock plan`.
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
     #[command(flatten)]
     stimulus: Stimulus,
+    /// With --deliveries: how long each run is taken to last in the timeline.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    each: Duration,
 }
 
 impl Plan {
@@ -35,15 +42,11 @@ impl Plan {
             .map_err(|error| stimulus::advise(&error))?;
         let planner = self.stimulus.planner(session, &repository, &mirrors).await?;
         let mut faults = report_faults(session, &planner);
+        if planner.deliveries.len() > 1 && !faults {
+            timeline(session, &planner, self.each);
+            return Ok(Exit::Done);
+        }
         for index in 0..planner.deliveries.len() {
-            if session.format == Format::Human && planner.deliveries.len() > 1 {
-                let delivery = &planner.deliveries[index];
-                session.line(&format!(
-                    "delivery {index}: {} after {} ms",
-                    delivery.event,
-                    delivery.delay.as_millis()
-                ));
-            }
             for verdict in planner.verdicts(index) {
                 faults |= show(session, index, verdict);
             }
@@ -55,6 +58,39 @@ impl Plan {
             ));
         }
         Ok(if faults { Exit::Usage } else { Exit::Done })
+    }
+}
+
+/// Shows what would happen to many deliveries in their groups, if every run took the same time.
+fn timeline(session: &Session, planner: &Planner, each: Duration) {
+    let moments = simulate(planner, each);
+    if session.format == Format::Json {
+        for moment in &moments {
+            let mut line = json!(moment);
+            line["type"] = json!("moment");
+            session.line(&line.to_string());
+        }
+        return;
+    }
+    session.line(&format!("if every run takes {} s:", each.as_secs_f64()));
+    for moment in &moments {
+        let at = Duration::from_millis(moment.at_ms).as_secs_f64();
+        let event =
+            planner.deliveries.get(moment.delivery).map_or("", |delivery| delivery.event.as_str());
+        let group =
+            moment.group.as_ref().map(|group| format!("  group {group}")).unwrap_or_default();
+        let why = moment.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let who = format!("delivery {} ({event})", moment.delivery);
+        session
+            .line(&format!("{at:>9.3}  {who:<28} {:<9} {}{group}{why}", moment.what, moment.path));
+    }
+    let mut shown = std::collections::BTreeSet::new();
+    for group in moments.iter().filter_map(|moment| moment.group.as_ref()) {
+        if let Some(rule) = planner.policies.rule(group)
+            && shown.insert(group)
+        {
+            session.line(&format!("group {group}: {}", rule.words));
+        }
     }
 }
 

@@ -37,11 +37,12 @@ impl World {
                 self.trouble.get_or_insert_with(|| reason.clone());
                 self.feed(run, Event::Refused { member, reason })
             }
-            Told::Refused { reason, superseded } => {
+            Told::Refused { reason, superseded, skipped } => {
                 if let Some(driven) = self.runs.get_mut(&run)
                     && member == Member::Run
                 {
                     driven.story.superseded |= superseded;
+                    driven.story.was_not_needed |= skipped;
                     driven.story.reason.get_or_insert_with(|| reason.clone());
                 }
                 self.feed(run, Event::Refused { member, reason })
