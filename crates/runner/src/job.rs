@@ -212,7 +212,8 @@ impl Job {
 
     /// Evaluates what the whole job begins with.
     fn first_frame(&self) -> Result<Frame, String> {
-        let mut frame = Frame { inputs: self.plan.contexts.inputs.clone(), ..Frame::default() };
+        let (env, inputs) = (self.place.env.clone(), self.plan.contexts.inputs.clone());
+        let mut frame = Frame { env, inputs, ..Frame::default() };
         let job = self.plan.job();
         for env in [&self.plan.workflow.env, &job.env].into_iter().flatten() {
             let scope = self.scope(&frame, "");
@@ -256,6 +257,9 @@ impl Job {
         github("workspace", text(&directories.workspace).into());
         github("event_path", self.event_path.as_str().into());
         github("action", action.into());
+        // Local actions are in no repository of their own; GitHub says so with an empty text.
+        github("action_repository", "".into());
+        github("action_ref", "".into());
         github("job", self.plan.job_id.as_str().into());
         github("run_id", self.plan.run.to_string().into());
         github("run_attempt", self.plan.attempt.to_string().into());

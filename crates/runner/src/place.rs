@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use workdir::{JobDir, Snapshot};
 
 use crate::process::Token;
@@ -23,6 +24,8 @@ pub struct Place {
     /// What is in the environment of every process, before the workflow's own `env`; see
     /// [`crate::environment::lent`].
     pub environment: BTreeMap<String, String>,
+    /// The variables that the user asked for: they stand before the workflow's own `env`, also in its context.
+    pub env: IndexMap<String, String>,
     /// Secrets that are in no context and must not be seen all the same.
     pub secrets: Vec<String>,
     /// Files that every process of the job keeps open, such as the job's lock.
@@ -45,6 +48,7 @@ impl Place {
             directories: Directories::of(&job),
             environment: environment.collect(),
             inherited: vec![job.lock()],
+            env: IndexMap::new(),
             source: Some(Source { snapshot, job }),
             run,
             log,

@@ -117,9 +117,11 @@ impl Task {
         !self.spot.background && matches!(self.decide(), Ok(Decision::Run))
     }
 
-    /// Returns a variable that the workflow or a step has set.
+    /// Returns a variable that the user, the workflow or a step has set.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
-        self.scope.context("env")?.get(name).map(Value::to_text)
+        let env = self.scope.context("env").unwrap_or(Value::Null);
+        let set = env.get(name).map(Value::to_text);
+        set.or_else(|| self.job.place.environment.get(name).cloned())
     }
 
     /// Returns the environment for a process of the step.

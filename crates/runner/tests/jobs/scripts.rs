@@ -81,6 +81,33 @@ async fn variables_are_strongest_where_they_are_nearest() {
 }
 
 #[tokio::test]
+async fn what_the_user_asks_for_is_the_weakest_variable() {
+    let mut world = World::new();
+    world.place.env =
+        [("A", "user"), ("B", "user")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    let text = "on: push\nenv: {B: workflow}\njobs:\n  a:\n    runs-on: x\n    steps:\n      - if: env.A == 'user'\n        run: echo $A $B ${{ env.B }}\n";
+    world.run(text).await.assert_prints(&["user workflow workflow"]);
+}
+
+#[tokio::test]
+async fn a_variable_of_a_step_reaches_an_action_that_overrides_it() {
+    let action = "
+runs:
+  using: composite
+  steps:
+    - {run: exit 1, shell: bash, if: env.MINE != 'step'}
+    - {run: echo MINE=returned > $GITHUB_ENV, shell: bash}
+    - {run: exit 2, shell: bash, if: env.MINE != 'step'}
+";
+    let story = World::new()
+        .file("action.yml", action)
+        .steps("- uses: ./\n  env: {MINE: step}\n- run: echo $MINE\n- run: echo \"[$GITHUB_ACTION_REF$GITHUB_ACTION_REPOSITORY]\" ${GITHUB_ACTION_REF-unset}")
+        .await;
+    story.assert_prints(&["returned", "[]"]);
+    story.assert_ends(Success);
+}
+
+#[tokio::test]
 async fn what_github_defines_is_there_and_nothing_of_the_user() {
     // The user's own variables are those of this test.
     let story = World::new()
@@ -229,4 +256,14 @@ async fn a_failed_step_shows_its_last_lines() {
     let last = last.unwrap();
     assert_eq!(last.last().unwrap(), "##[error]Process completed with exit code 9.");
     assert_eq!((last.len(), last[0].as_str()), (20, "12"));
+}
+
+#[tokio::test]
+async fn files_of_the_workspace_are_hashed_when_the_step_runs() {
+    let story = World::new()
+        .steps("- run: echo '[${{ hashFiles('*.lock') }}]'\n- run: echo a > a.lock\n- run: echo ${{ hashFiles('*.lock') }}")
+        .await;
+    // The digest of the digests of the files.
+    story
+        .assert_prints(&["[]", "225f1bbbc4b1a3d97c622a492d91ea8d6858d7e1164bbbb5953f74311d6d222e"]);
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use engine::{Conclusion, Contexts, JobKey, JobPlan, JobReport, RunId};
 use expr::Value;
+use indexmap::IndexMap;
 use runner::process::Token;
 use runner::{Annotation, Directories, Level, Machine, Notice, Order, Place};
 use serde_json::json;
@@ -52,6 +53,7 @@ impl World {
             run: Token::random(),
             log: root.path().join("logs/job.log"),
             environment,
+            env: IndexMap::new(),
             secrets: Vec::new(),
             inherited: Vec::new(),
             payload: None,
