@@ -266,6 +266,10 @@ fn stuck(action: &'static str, key: &str, trouble: Trouble) -> Error {
 fn failed(action: &'static str, key: &str, message: String) -> Error {
     // A question changes nothing, so its loss is only a failure.
     let kind = answer::kind(&message).unwrap_or(ErrorKind::Unavailable);
+    let message = match kind {
+        ErrorKind::Unsupported => format!("git 2.41 or newer is needed\n{message}"),
+        _ => message,
+    };
     Error::new(kind, NAME, action, key, message)
 }
 

@@ -265,7 +265,12 @@ impl Store for Objects {
     }
 
     async fn remove(&self, key: &Key, at: &Version) -> Result<Written, Error> {
-        self.swap("remove", key, Envelope::new(None), Expect::At(at.clone())).await
+        let end = self.swap("remove", key, Envelope::new(None), Expect::At(at.clone())).await?;
+        Ok(match end {
+            // Nobody may swap the mark itself; to create a record over it is another matter.
+            Written::Stored(_) => Written::Stored(Version::new("removed")),
+            Written::Conflict => Written::Conflict,
+        })
     }
 
     /// Returns the time stamp of an object that is written for that purpose.

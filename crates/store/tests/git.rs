@@ -215,3 +215,40 @@ async fn commit_that_is_no_record_is_corrupt() {
     let error = store.store.read(&Key::new(["b"])).await.expect_err("it belongs to another key");
     assert_eq!(error.kind, ErrorKind::Corrupt);
 }
+
+#[tokio::test]
+async fn ssh_is_told_the_host_and_the_command() {
+    let directory = bare_repository();
+    let tools = tempfile::tempdir().expect("a directory");
+    // In place of a connection: writes down how it is called, and runs the command here.
+    let ssh = tools.path().join("ssh");
+    let log = tools.path().join("log");
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >> {}\nfor last; do :; done\nexec sh -c \"$last\"\n",
+        log.display()
+    );
+    std::fs::write(&ssh, script).expect("write");
+    std::fs::set_permissions(&ssh, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    let url =
+        format!("git+ssh://git@host.example{}/{}", directory.path().display(), GitHttp::name());
+
+    let path = std::env::var("PATH").expect("a path");
+    let path = format!("{}:{path}", tools.path().display());
+    let store = client(&url, &[("PATH", &path), ("GIT_SSH_VARIANT", "ssh")]);
+    let end = store.store.write(&key(), "mine".into(), Expect::Absent).await;
+    assert!(matches!(end, Ok(Written::Stored(_))), "{end:?}");
+    assert_eq!(store.store.read(&key()).await.expect("read").expect("record").value, "mine");
+    let calls = std::fs::read_to_string(&log).expect("calls");
+    assert!(calls.contains("BatchMode=yes") && calls.contains("git@host.example"), "{calls}");
+
+    let config = tools.path().join("config");
+    std::fs::write(&config, format!("[core]\n\tsshCommand = {} --mine\n", ssh.display()))
+        .expect("write");
+    let own = client(
+        &url,
+        &[("GIT_CONFIG_GLOBAL", config.to_str().expect("text")), ("GIT_SSH_VARIANT", "ssh")],
+    );
+    assert!(own.store.read(&key()).await.expect("read").is_some());
+    let calls = std::fs::read_to_string(&log).expect("calls");
+    assert!(calls.lines().last().expect("a call").contains("--mine"), "{calls}");
+}

@@ -64,8 +64,9 @@ impl Store for Faulty {
             (Fault::Denies, _) => {
                 return Err(Error::new(ErrorKind::Denied, "faulty", "write", key.as_str(), "no"));
             }
-            (Fault::IgnoresAbsent, Expect::Absent) => self.whatever(key).await?,
-            (Fault::IgnoresVersions, Expect::At(_)) => self.whatever(key).await?,
+            (Fault::IgnoresAbsent, Expect::Absent) | (Fault::IgnoresVersions, Expect::At(_)) => {
+                self.whatever(key).await?
+            }
             (Fault::ChecksThenWrites, expect) => {
                 if !self.is(key, &expect).await? {
                     return Ok(Written::Conflict);

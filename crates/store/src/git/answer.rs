@@ -46,6 +46,10 @@ pub(super) fn kind(message: &str) -> Option<ErrorKind> {
     if says(&["RPC failed", "hung up unexpectedly", "unexpected disconnect", "early EOF"]) {
         return None;
     }
+    if says(&["unknown option", "usage: git"]) {
+        // Only our own options can be meant: `fetch --porcelain` came with Git 2.41.
+        return Some(ErrorKind::Unsupported);
+    }
     let denied = [
         "Authentication failed",
         "could not read Username",
@@ -139,6 +143,8 @@ mod tests {
         check(false, "", refused, Pushed::Fatal(ErrorKind::Unavailable));
         let denied = "fatal: Authentication failed for 'https://x/'";
         check(false, "", denied, Pushed::Fatal(ErrorKind::Denied));
+        let old = "error: unknown option `porcelain'\nusage: git fetch";
+        assert_eq!(kind(old), Some(ErrorKind::Unsupported));
     }
 
     #[test]

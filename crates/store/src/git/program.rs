@@ -84,7 +84,8 @@ pub(super) struct Program {
     scratch: PathBuf,
     kept: Vec<(&'static str, String)>,
     at_once: Semaphore,
-    ready: OnceCell<()>,
+    // Set when the scratch repository is there: whether the user has an SSH command of their own.
+    ready: OnceCell<bool>,
 }
 
 /// How a command ended.
@@ -194,15 +195,17 @@ impl Program {
             command.env(format!("GIT_CONFIG_KEY_{number}"), key);
             command.env(format!("GIT_CONFIG_VALUE_{number}"), value);
         }
-        if self.remote.ssh && !self.kept.iter().any(|(name, _)| name.starts_with("GIT_SSH")) {
+        let own_ssh = self.ready.get().copied().unwrap_or(true)
+            || self.kept.iter().any(|(name, _)| matches!(*name, "GIT_SSH" | "GIT_SSH_COMMAND"));
+        if self.remote.ssh && !own_ssh {
             // A question that nobody can answer is a refusal.
             command.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=15");
         }
         command
     }
 
-    /// Makes the scratch repository, or sweeps it once a day.
-    async fn prepare(&self) -> Result<(), Trouble> {
+    /// Makes the scratch repository, or sweeps it once a day, and looks for an SSH command.
+    async fn prepare(&self) -> Result<bool, Trouble> {
         let scratch = |why: &dyn std::fmt::Display| {
             Trouble::Scratch(format!("`{}`: {why}", self.scratch.display()))
         };
@@ -234,7 +237,8 @@ impl Program {
                 tracing::debug!(message = ended.message, "the scratch repository was not swept");
             }
         }
-        Ok(())
+        let ssh = ["config", "--get", "core.sshCommand"];
+        Ok(self.remote.ssh && self.run_in(&self.scratch, &ssh, b"", 4096).await?.success)
     }
 }
 
