@@ -139,6 +139,46 @@ async fn a_daemon_that_holds_the_pipe_does_not_hold_us() {
 }
 
 #[tokio::test]
+async fn a_slow_reader_loses_nothing_of_a_command_that_has_ended() {
+    let quarry = Quarry::new();
+    let tree = Tree::new(&Token::random());
+    let (stopper, orders) = orders();
+    let (sink, mut output) = mpsc::channel::<Chunk>(1);
+    let script =
+        format!("setsid sleep {} & trap 'seq 20000; exit' INT; echo ready; wait", quarry.0);
+    let (command, limits) = (bash(&script), short());
+    let read = async {
+        let mut text = String::new();
+        while let Some(chunk) = output.recv().await {
+            text += &String::from_utf8_lossy(&chunk.bytes);
+            if text == "ready\n" {
+                stopper.cancel();
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        text
+    };
+    let slow = async { tokio::join!(tree.run(&command, &limits, &orders, sink), read) };
+    let (_, text) = slow.await;
+    assert!(text.ends_with("\n20000\n"), "{}", &text[text.len().saturating_sub(60)..]);
+    tree.end().await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_never_stops_printing_does_not_hold_us() {
+    let quarry = Quarry::new();
+    let script = format!(
+        "setsid bash -c 'while sleep 0.01; do echo noise; done' & sleep {} & echo end; exit 0",
+        quarry.0
+    );
+    let began = Instant::now();
+    let (finished, stdout, _) = run(&bash(&script), &short()).await;
+    check_exit(&finished, Exit::Code(0), None);
+    assert!(stdout.contains("end\n"));
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn what_a_step_left_lives_until_the_job_ends() {
     let quarry = Quarry::new();
     let tree = Tree::new(&Token::random());
@@ -281,18 +321,22 @@ async fn a_cancel_leaves_other_commands_of_the_job_alone() {
     tree.end().await;
 }
 
+/// Hides in a session of its own, without the pipes of its job.
+const HIDDEN: &str = "setsid -f env -u X >/dev/null 2>&1";
+
 #[tokio::test]
 async fn the_end_of_one_job_is_not_the_end_of_another() {
     let (quarry, other) = (Quarry::new(), Quarry::new());
     let (first, second) = (Tree::new(&Token::random()), Tree::new(&Token::random()));
     let (_stopper, orders) = orders();
     let (sink, _unread) = mpsc::channel(4);
-    let leave =
-        |quarry: &Quarry| bash(&format!("setsid sleep {} & sleep {} &", quarry.0, quarry.0));
+    let leave = |quarry: &Quarry| {
+        bash(&format!("setsid sleep {0} & sleep {0} & env -i {HIDDEN} sleep {0} &", quarry.0))
+    };
     first.run(&leave(&quarry), &short(), &orders, sink.clone()).await;
     second.run(&leave(&other), &short(), &orders, sink).await;
     first.end().await;
-    assert_eq!((quarry.alive(), other.alive()), (0, 2));
+    assert_eq!((quarry.alive(), other.alive()), (0, 3));
     second.end().await;
     assert_eq!(other.alive(), 0);
 }

@@ -1,6 +1,6 @@
 //! The output of a command on its way from two pipes into one queue.
 
-use std::future::pending;
+use std::future::{pending, ready};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt as _;
@@ -14,11 +14,14 @@ use super::lines::{Chunk, Lines, Stream};
 /// How much is read at once.
 const PIECE: usize = 64 * 1024;
 
+/// What two pipes hold at most, if nobody enlarged them.
+const HELD: usize = 2 * 64 * 1024;
+
 /// How long a pipe must be silent after the command has ended, if another process holds it open.
-const QUIET: Duration = Duration::from_millis(200);
+pub(super) const QUIET: Duration = Duration::from_millis(200);
 
 /// How long we listen to such a pipe at most; the same as GitHub's runner.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Both pipes, as far as they are open.
 #[derive(Debug)]
@@ -30,46 +33,91 @@ pub(super) struct Pipes {
 /// Sends everything to the queue, in order of arrival, as slowly as the queue wants it.
 ///
 /// Ends when both pipes are closed. After the command has `ended`, it also ends when the pipes are
-/// silent: then a process that the command left behind holds them, and they are returned.
+/// silent, or when the patience that came with the news is over: then a process that the command left
+/// behind holds them, and they are returned.
 pub(super) async fn capture(
-    mut pipes: Pipes,
+    pipes: Pipes,
     line_limit: usize,
     sink: mpsc::Sender<Chunk>,
-    ended: oneshot::Receiver<()>,
+    mut ended: oneshot::Receiver<Duration>,
 ) -> Option<Pipes> {
-    let mut stdout = Lines::new(Stream::Stdout, line_limit);
-    let mut stderr = Lines::new(Stream::Stderr, line_limit);
-    let mut ended = Some(ended);
-    let mut last_call: Option<Instant> = None;
-    while pipes.stdout.is_some() || pipes.stderr.is_some() {
-        let silence = last_call.map(|last| last.min(Instant::now() + QUIET));
+    let stdout = Lines::new(Stream::Stdout, line_limit);
+    let stderr = Lines::new(Stream::Stderr, line_limit);
+    let mut capture = Capture { pipes, stdout, stderr, sink };
+    while capture.is_open() {
         select! {
-            read = read(&mut pipes.stdout, &mut stdout) => {
-                forward(&mut stdout, &sink).await;
-                if !read {
-                    pipes.stdout = None;
-                }
+            bytes = read(&mut capture.pipes.stdout, &mut capture.stdout) => capture.out(bytes).await,
+            bytes = read(&mut capture.pipes.stderr, &mut capture.stderr) => capture.err(bytes).await,
+            patience = &mut ended => {
+                // A sender that is gone means the same.
+                capture.last_words(patience.unwrap_or(PATIENCE)).await;
+                break;
             }
-            read = read(&mut pipes.stderr, &mut stderr) => {
-                forward(&mut stderr, &sink).await;
-                if !read {
-                    pipes.stderr = None;
-                }
-            }
-            () = heard(&mut ended) => {
-                ended = None;
-                last_call = Some(Instant::now() + PATIENCE);
-            }
-            () = until(silence) => break,
-        }
-        if last_call.is_some_and(|last| last <= Instant::now()) {
-            break;
         }
     }
-    for rest in [stdout.rest(), stderr.rest()].into_iter().flatten() {
-        deliver(rest, &sink).await;
+    for rest in [capture.stdout.rest(), capture.stderr.rest()].into_iter().flatten() {
+        deliver(rest, &capture.sink).await;
     }
-    (pipes.stdout.is_some() || pipes.stderr.is_some()).then_some(pipes)
+    capture.is_open().then_some(capture.pipes)
+}
+
+/// Two pipes on their way into one queue.
+struct Capture {
+    pipes: Pipes,
+    stdout: Lines,
+    stderr: Lines,
+    sink: mpsc::Sender<Chunk>,
+}
+
+impl Capture {
+    fn is_open(&self) -> bool {
+        self.pipes.stdout.is_some() || self.pipes.stderr.is_some()
+    }
+
+    /// Passes on what was read; nothing means that the pipe is closed.
+    async fn out(&mut self, bytes: usize) {
+        forward(&mut self.stdout, &self.sink).await;
+        if bytes == 0 {
+            self.pipes.stdout = None;
+        }
+    }
+
+    async fn err(&mut self, bytes: usize) {
+        forward(&mut self.stderr, &self.sink).await;
+        if bytes == 0 {
+            self.pipes.stderr = None;
+        }
+    }
+
+    /// Reads what the command had written before it ended, and what follows soon.
+    ///
+    /// When patience is over, what can be read without waiting is still read, since a slow queue may
+    /// have kept us from it; but no more than pipes hold, since somebody else may go on writing.
+    async fn last_words(&mut self, patience: Duration) {
+        let last = Instant::now() + patience;
+        let mut overtime = HELD;
+        while self.is_open() && overtime > 0 {
+            let now = Instant::now();
+            let over = now >= last;
+            let silence = sleep_until(last.min(now + QUIET));
+            let bytes = select! {
+                biased;
+                bytes = read(&mut self.pipes.stdout, &mut self.stdout) => {
+                    self.out(bytes).await;
+                    bytes
+                }
+                bytes = read(&mut self.pipes.stderr, &mut self.stderr) => {
+                    self.err(bytes).await;
+                    bytes
+                }
+                () = ready(()), if over => return,
+                () = silence => return,
+            };
+            if over {
+                overtime = overtime.saturating_sub(bytes);
+            }
+        }
+    }
 }
 
 /// Reads what a process that was left behind goes on printing, so that it is not hurt by it.
@@ -88,10 +136,10 @@ pub(super) async fn swallow(pipes: Pipes) {
     tokio::join!(stdout, stderr);
 }
 
-/// Returns false at the end of the pipe; a pipe that is closed has nothing more to say.
-async fn read<P: tokio::io::AsyncRead + Unpin>(pipe: &mut Option<P>, lines: &mut Lines) -> bool {
+/// Returns how much was read; nothing at the end of the pipe, and after an error, which is the same.
+async fn read<P: tokio::io::AsyncRead + Unpin>(pipe: &mut Option<P>, lines: &mut Lines) -> usize {
     match pipe {
-        Some(pipe) => matches!(pipe.read_buf(lines.space(PIECE)).await, Ok(count) if count > 0),
+        Some(pipe) => pipe.read_buf(lines.space(PIECE)).await.unwrap_or_default(),
         None => pending().await,
     }
 }
@@ -105,19 +153,4 @@ async fn forward(lines: &mut Lines, sink: &mpsc::Sender<Chunk>) {
 async fn deliver(chunk: Chunk, sink: &mpsc::Sender<Chunk>) {
     // Nobody listens any more, and yet the command must be able to print.
     let _unheard = sink.send(chunk).await;
-}
-
-async fn heard(ended: &mut Option<oneshot::Receiver<()>>) {
-    match ended {
-        // A sender that is gone means the same.
-        Some(ended) => drop(ended.await),
-        None => pending().await,
-    }
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => pending().await,
-    }
 }

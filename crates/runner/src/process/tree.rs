@@ -10,7 +10,7 @@ use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::capture::{Pipes, capture, swallow};
+use super::capture::{PATIENCE, Pipes, QUIET, capture, swallow};
 use super::family::{self, JOB, RUN, Stray, TreeId, with_registry};
 use super::lines::Chunk;
 use super::{Cause, Command, CouldNotStart, Ending, Exit, Finished, Grace, Limits, Orders, Token};
@@ -72,8 +72,10 @@ impl Tree {
         let (tell, ended) = oneshot::channel();
         let supervision = async {
             let outcome = running.supervise(limits, orders.clone()).await;
+            // Whoever was told to stop has had its time; whoever asked has no more of it.
+            let patience = if outcome.1.is_some() { QUIET } else { PATIENCE };
             // The other side may have seen the end of both pipes already.
-            let _heard = tell.send(());
+            let _heard = tell.send(patience);
             outcome
         };
         let (outcome, open) =
