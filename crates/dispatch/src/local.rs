@@ -24,8 +24,10 @@ pub struct LocalHands {
     pub workdirs: Workdirs,
     /// How long they stay.
     pub keep: Keep,
-    /// What is in the environment of every job.
+    /// What every job is lent of the user's environment.
     pub environment: BTreeMap<String, String>,
+    /// What the user asked to be in the environment of every job.
+    pub asked: BTreeMap<String, String>,
     /// What is masked although no context has it.
     pub secrets: Vec<String>,
 }
@@ -46,6 +48,7 @@ impl Hands for LocalHands {
             // What belongs to the directory is the directory's.
             place.environment.entry(name.clone()).or_insert_with(|| value.clone());
         }
+        place.env = self.asked.clone().into_iter().collect();
         place.secrets.clone_from(&self.secrets);
         let (outlet, inlet) = mpsc::channel(WAITING);
         let job = plan.key.to_string();

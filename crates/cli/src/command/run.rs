@@ -8,7 +8,6 @@ pub(crate) mod refusal;
 pub(crate) mod table;
 mod view;
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -154,20 +153,14 @@ impl Run {
         let hands = LocalHands {
             workdirs,
             keep: Keep { always: self.keep, after_failure: session.settings.runs.keep_failed() },
-            environment: self.environment(session)?,
+            environment: runner::environment::lent(session.surroundings.variables().clone()),
+            asked: stimulus::pairs("--env", &self.env)?.into_iter().collect(),
             secrets: Vec::new(),
         };
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let max_parallel = self.max_parallel.map_or(cores, NonZeroUsize::get);
         let setup = Setup { planner, hands: Arc::new(hands), groups, runs, max_parallel };
         Ok(Prepared { setup, remarks })
-    }
-
-    fn environment(&self, session: &Session) -> Result<BTreeMap<String, String>, Failure> {
-        let variables = session.surroundings.variables();
-        let mut environment = runner::environment::lent(variables.clone());
-        environment.extend(stimulus::pairs("--env", &self.env)?);
-        Ok(environment)
     }
 }
 
