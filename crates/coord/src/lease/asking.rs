@@ -1,0 +1,161 @@
+//! How somebody asks for a lock, and what the lease answers.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Ended, Grant, Holder, How, Lease, MAX_TICKETS, Ticket};
+use crate::{Fence, Life, Now, Token};
+
+/// Somebody who wants the lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contender {
+    /// Proves the grant and the ticket.
+    pub token: Token,
+    /// Who.
+    pub holder: Holder,
+    /// How long a grant lasts without a renewal.
+    pub ttl: Duration,
+    /// How long a ticket lasts without a renewal.
+    pub ticket: Duration,
+}
+
+/// What a contender is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It has the lock, which was free.
+    Acquired {
+        /// Orders the grant.
+        fence: Fence,
+    },
+    /// It has the lock, which its last holder did not release.
+    TakenOver {
+        /// Orders the grant.
+        fence: Fence,
+        /// Whose it was, and how that ended.
+        from: Box<Ended>,
+    },
+    /// It had the lock already, and has it for another length.
+    AlreadyMine {
+        /// Orders the grant.
+        fence: Fence,
+    },
+    /// Somebody else has it, or is to have it next.
+    Held {
+        /// Who.
+        by: Box<Obstacle>,
+        /// How many stand before the contender in the queue, if it stands there.
+        ahead: Option<usize>,
+        /// How long until something may happen by itself.
+        wake: Duration,
+    },
+}
+
+/// Who is in the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// Who.
+    pub holder: Holder,
+    /// The fence, if it has the lock; `None` if the lock is free and offered to it.
+    pub fence: Option<Fence>,
+    /// Since when it has the lock or waits, for people.
+    pub since: Timestamp,
+}
+
+/// The present, as a contender sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment<'a> {
+    /// The time of day, for people.
+    pub at: Timestamp,
+    /// Who is proved dead, whatever is left of their lives.
+    pub dead: &'a [Token],
+    /// By which lives are judged.
+    pub now: &'a Now,
+}
+
+/// Whether a contender takes part in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stance {
+    /// It only takes what it can have at once.
+    Passing,
+    /// It stands in the queue.
+    Queueing,
+    /// It stands in the queue and has just shown that it lives.
+    Renewing,
+}
+
+impl Lease {
+    /// Takes the lock if it is the contender's turn, and otherwise says who is in the way.
+    pub fn ask(&mut self, who: &Contender, stance: Stance, moment: &Moment<'_>) -> Answer {
+        let Moment { at, dead, now } = *moment;
+        if let Some(grant) = self.grant.as_mut().filter(|grant| *grant.token() == who.token) {
+            grant.life.renew_for(who.ttl);
+            return Answer::AlreadyMine { fence: grant.fence };
+        }
+        self.settle(at, dead, now);
+        if self.is_rerun(who) {
+            self.end(How::Superseded { by: who.holder.name.clone() }, at);
+            return self.take(who, at);
+        }
+        self.queue.retain(|ticket| !who.holder.is_rerun_of(&ticket.holder));
+        let place = self.place(&who.token);
+        if self.grant.is_none() && (place == Some(0) || self.queue.is_empty()) {
+            return self.take(who, at);
+        }
+        match (place, stance) {
+            (Some(place), Stance::Renewing) => self.queue[place].life.renew(),
+            (None, Stance::Renewing | Stance::Queueing) => self.enlist(who, at),
+            (Some(_), Stance::Queueing) | (_, Stance::Passing) => {}
+        }
+        self.held(&who.token, now)
+    }
+
+    /// Returns whether the grant belongs to an earlier attempt of the contender's run.
+    fn is_rerun(&self, who: &Contender) -> bool {
+        self.grant.as_ref().is_some_and(|grant| who.holder.is_rerun_of(&grant.holder))
+    }
+
+    fn place(&self, token: &Token) -> Option<usize> {
+        self.queue.iter().position(|ticket| ticket.token() == token)
+    }
+
+    fn take(&mut self, who: &Contender, at: Timestamp) -> Answer {
+        self.queue.retain(|ticket| *ticket.token() != who.token);
+        let from = self.history.last().filter(|last| last.fence == self.fence);
+        let from = from.filter(|last| last.how != How::Released).cloned();
+        self.fence = self.fence.next();
+        let life = Life::new(who.token.clone(), who.ttl);
+        let holder = who.holder.clone();
+        self.grant = Some(Grant { holder, fence: self.fence, acquired: at, life });
+        match from {
+            Some(from) => Answer::TakenOver { fence: self.fence, from: Box::new(from) },
+            None => Answer::Acquired { fence: self.fence },
+        }
+    }
+
+    fn enlist(&mut self, who: &Contender, at: Timestamp) {
+        if self.queue.len() < MAX_TICKETS {
+            let life = Life::new(who.token.clone(), who.ticket);
+            self.queue.push(Ticket { holder: who.holder.clone(), came: at, life });
+        }
+    }
+
+    fn held(&self, token: &Token, now: &Now) -> Answer {
+        let lives = self.grant.iter().map(|grant| &grant.life);
+        let lives = lives.chain(self.queue.iter().map(|ticket| &ticket.life));
+        let others = lives.filter(|life| life.token() != token);
+        let wake = others.map(|life| life.left(now)).min().unwrap_or(Duration::MAX);
+        let by = match (&self.grant, self.queue.first()) {
+            (Some(grant), _) => Obstacle {
+                holder: grant.holder.clone(),
+                fence: Some(grant.fence),
+                since: grant.acquired,
+            },
+            (None, Some(head)) => {
+                Obstacle { holder: head.holder.clone(), fence: None, since: head.came }
+            }
+            (None, None) => unreachable!("a lock that nobody has or is offered is taken, not held"),
+        };
+        Answer::Held { by: Box::new(by), ahead: self.place(token), wake }
+    }
+}

@@ -1,0 +1,188 @@
+//! How grants end and go on, and who is offered the lock then.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Grant, Holder, Lease, MAX_HISTORY};
+use crate::{Fence, Now, Token};
+
+/// A grant that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Who had the lock.
+    pub holder: Holder,
+    /// The fence of the grant.
+    pub fence: Fence,
+    /// Since when, for people.
+    pub acquired: Timestamp,
+    /// When its end was noticed, for people.
+    pub ended: Timestamp,
+    /// How it ended.
+    pub how: How,
+}
+
+/// How a grant ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum How {
+    /// Its holder released it.
+    Released,
+    /// It was not renewed in time.
+    Expired,
+    /// Its holder was proved dead.
+    Died,
+    /// A higher attempt of the same run came.
+    Superseded {
+        /// Its name.
+        by: String,
+    },
+    /// A person ended it.
+    Broken {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How an attempt to renew ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// The grant lasts another length, under the same fence.
+    Renewed {
+        /// The fence.
+        fence: Fence,
+    },
+    /// The lock is not ours any more.
+    Lost {
+        /// Whose it is, if it is anybody's.
+        by: Option<Box<Holder>>,
+        /// How the last grant before that ended.
+        last: Option<Box<Ended>>,
+    },
+}
+
+/// How an attempt to release ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// The lock was ours and is not any more.
+    Released {
+        /// The fence it had.
+        fence: Fence,
+        /// Who is offered it.
+        next: Option<Box<Holder>>,
+    },
+    /// The lock was not ours. Nothing was changed.
+    NotOurs {
+        /// Whose it is, if it is anybody's.
+        by: Option<Box<Holder>>,
+    },
+}
+
+/// How an attempt to break a lock ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Breaking {
+    /// It is broken.
+    Broken {
+        /// What it was.
+        grant: Box<Grant>,
+    },
+    /// Somebody else has it than was named. Nothing was changed.
+    Other {
+        /// Who.
+        holder: Box<Holder>,
+    },
+    /// Nobody has it. Nothing was changed.
+    Free,
+}
+
+impl Lease {
+    /// Lets the token's grant last another length, or the length it had.
+    pub fn renew(&mut self, token: &Token, ttl: Option<Duration>) -> Renewal {
+        match self.grant.as_mut().filter(|grant| grant.token() == token) {
+            Some(grant) => {
+                grant.life.renew_for(ttl.unwrap_or(grant.ttl()));
+                Renewal::Renewed { fence: grant.fence }
+            }
+            None => Renewal::Lost {
+                by: self.holder(),
+                last: self.history.last().cloned().map(Box::new),
+            },
+        }
+    }
+
+    /// Ends the token's grant and its ticket, and offers the lock to the head of the queue.
+    pub fn release(&mut self, token: &Token, at: Timestamp) -> Release {
+        let fence = self.grant.as_ref().filter(|grant| grant.token() == token).map(|g| g.fence);
+        self.leave(token);
+        let Some(fence) = fence else { return Release::NotOurs { by: self.holder() } };
+        self.end(How::Released, at);
+        let next = self.queue.first().map(|head| Box::new(head.holder.clone()));
+        Release::Released { fence, next }
+    }
+
+    /// Ends the token's ticket.
+    pub fn leave(&mut self, token: &Token) {
+        let head = self.head();
+        self.queue.retain(|ticket| ticket.token() != token);
+        self.offer_if_changed(head.as_ref());
+    }
+
+    /// Ends the grant of the holder with this name, and keeps who did it and why.
+    pub fn break_grant(&mut self, holder: &str, by: &str, reason: &str, at: Timestamp) -> Breaking {
+        let Some(grant) = self.grant.clone() else { return Breaking::Free };
+        if grant.holder.name != holder {
+            return Breaking::Other { holder: Box::new(grant.holder) };
+        }
+        self.end(How::Broken { by: by.to_owned(), reason: reason.to_owned() }, at);
+        Breaking::Broken { grant: Box::new(grant) }
+    }
+
+    /// Ends what ends without anybody's message: tickets and a grant that are over or proved dead.
+    pub(super) fn settle(&mut self, at: Timestamp, dead: &[Token], now: &Now) {
+        let head = self.head();
+        self.queue.retain(|ticket| !dead.contains(ticket.token()) && !ticket.is_over(now));
+        if let Some(grant) = &self.grant {
+            if dead.contains(grant.token()) {
+                return self.end(How::Died, at);
+            }
+            if grant.is_over(now) {
+                return self.end(How::Expired, at);
+            }
+        }
+        self.offer_if_changed(head.as_ref());
+    }
+
+    /// Ends the grant and offers the lock.
+    pub(super) fn end(&mut self, how: How, at: Timestamp) {
+        let Some(Grant { holder, fence, acquired, .. }) = self.grant.take() else { return };
+        if self.history.len() >= MAX_HISTORY {
+            self.history.remove(0);
+        }
+        self.history.push(Ended { holder, fence, acquired, ended: at, how });
+        self.offer();
+    }
+
+    /// Offers the lock to the head: its ticket lasts a whole length from now, in which it may accept.
+    fn offer(&mut self) {
+        if let Some(head) = self.queue.first_mut() {
+            head.life.renew();
+        }
+    }
+
+    fn offer_if_changed(&mut self, before: Option<&Token>) {
+        if self.grant.is_none() && self.head().as_ref() != before {
+            self.offer();
+        }
+    }
+
+    fn head(&self) -> Option<Token> {
+        self.queue.first().map(|ticket| ticket.token().clone())
+    }
+
+    fn holder(&self) -> Option<Box<Holder>> {
+        self.grant.as_ref().map(|grant| Box::new(grant.holder.clone()))
+    }
+}

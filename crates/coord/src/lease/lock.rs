@@ -1,0 +1,326 @@
+//! One contender's way to one lock: it asks, waits, keeps, releases.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use store::{Store, Version};
+
+use super::{Answer, Contender, Holder, Lease, Moment, Release, Renewal, Stance, key};
+use crate::{Clock, Error, ErrorKind, Fence, Register, Step, Token, margin};
+
+/// The least and the most that is waited before looking again.
+const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(15));
+/// How often to look for a proof of death: nobody sends a message when he dies.
+const PROOF: Duration = Duration::from_secs(1);
+/// What is waited after a failure of the store.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How often a holder looks whether its grant was taken away.
+const GLANCE: Duration = Duration::from_secs(20);
+/// How often a release is tried before it is left to the end of the grant.
+const RELEASES: usize = 8;
+
+/// Whether a holder of this boot is proved dead: the lock that its processes would hold is free.
+///
+/// "Could not find out" is no. Death is final, so it may be asked again at any time.
+pub type Proof = Arc<dyn Fn(&Holder) -> bool + Send + Sync>;
+
+/// A lock, as one contender sees it.
+///
+/// Dropping it leaves the grant or the ticket to end by itself. Call [`Lock::release`].
+pub struct Lock {
+    name: String,
+    register: Register<Lease>,
+    clock: Arc<dyn Clock>,
+    contender: Contender,
+    proof: Proof,
+    /// The time of day when this was made, for people, and what the clock showed then.
+    made: (Timestamp, Duration),
+    fence: Option<Fence>,
+    /// On our clock, before the last renewal of the grant, or of the ticket, was sent.
+    renewed: Duration,
+    /// On our clock: when the grant was last seen to be ours.
+    seen: Duration,
+    /// On our clock: when something may happen by itself.
+    wake: Duration,
+    version: Option<Version>,
+    /// Whether we asked and were not answered, so that the grant may be ours without our knowing.
+    is_in_doubt: bool,
+    is_proof_possible: AtomicBool,
+}
+
+impl Lock {
+    /// Names a lock and who wants it. Nothing is asked yet.
+    ///
+    /// `today` is only for people. A contender whose token asked before is the same contender.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        name: &str,
+        contender: Contender,
+        today: Timestamp,
+    ) -> Self {
+        let began = clock.now();
+        let holder = contender.holder.clone().bounded();
+        Self {
+            name: name.to_owned(),
+            register: Register::new(store, Arc::clone(&clock), key(name)),
+            clock,
+            contender: Contender { holder, ..contender },
+            proof: Arc::new(|_| false),
+            made: (today, began),
+            fence: None,
+            renewed: began,
+            seen: began,
+            wake: began,
+            version: None,
+            is_in_doubt: false,
+            is_proof_possible: AtomicBool::new(false),
+        }
+    }
+
+    /// Gives it a way to prove that others on this machine are dead.
+    #[must_use]
+    pub fn with_proof(self, proof: Proof) -> Self {
+        Self { proof, ..self }
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the register behind it, for reading and repairing.
+    pub fn register(&self) -> &Register<Lease> {
+        &self.register
+    }
+
+    /// Returns who asks.
+    pub fn contender(&self) -> &Contender {
+        &self.contender
+    }
+
+    /// Returns the fence of the grant, as long as nothing says that it is lost.
+    pub fn fence(&self) -> Option<Fence> {
+        self.fence
+    }
+
+    /// Returns how long the grant can be relied on: what is done under it must begin to end then.
+    ///
+    /// Others wait until `margin` later, which is the time there is to end it.
+    pub fn left(&self) -> Duration {
+        if self.fence.is_none() {
+            return Duration::ZERO;
+        }
+        let ttl = self.contender.ttl;
+        (self.renewed + ttl.saturating_sub(margin(ttl))).saturating_sub(self.clock.now())
+    }
+
+    /// Returns how long it is until others may have the lock.
+    pub fn left_to_others(&self) -> Duration {
+        match self.fence {
+            Some(_) => (self.renewed + self.contender.ttl).saturating_sub(self.clock.now()),
+            None => Duration::ZERO,
+        }
+    }
+
+    /// Takes the lock if it can be had at once.
+    pub async fn try_acquire(&mut self) -> Result<Answer, Error> {
+        self.ask(Stance::Passing).await
+    }
+
+    /// Takes the lock if it is our turn, and otherwise stands in the queue.
+    pub async fn enter(&mut self) -> Result<Answer, Error> {
+        self.ask(Stance::Renewing).await
+    }
+
+    /// Waits, in the queue, until there is something else to be said than `known`, and returns that.
+    ///
+    /// It may be dropped at any time and called again. The ticket lives only as long as it is called.
+    pub async fn next(&mut self, known: &Answer) -> Result<Answer, Error> {
+        loop {
+            match self.step().await {
+                Ok(Some(answer)) if !is_same(known, &answer) => return Ok(answer),
+                Ok(_) => {}
+                Err(error) if may_pass(&error) => {
+                    tracing::debug!(%error, lock = self.name, "looking again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Lets the grant last another length.
+    pub async fn renew(&mut self) -> Result<Renewal, Error> {
+        let sent = self.clock.now();
+        let token = &self.contender.token;
+        let ttl = self.contender.ttl;
+        let renewal = self.register.update(|lease, _| match lease.renew(token, Some(ttl)) {
+            renewed @ Renewal::Renewed { .. } => Step::Write(renewed),
+            lost @ Renewal::Lost { .. } => Step::Keep(lost),
+        });
+        let renewal = renewal.await?;
+        self.seen = sent;
+        match &renewal {
+            Renewal::Renewed { fence } => (self.fence, self.renewed) = (Some(*fence), sent),
+            Renewal::Lost { .. } => self.fence = None,
+        }
+        Ok(renewal)
+    }
+
+    /// Returns how long it is until the grant should be renewed.
+    pub(super) fn due(&self) -> Duration {
+        (self.renewed + self.contender.ttl / 3).saturating_sub(self.clock.now())
+    }
+
+    /// Returns how long it is until something should be done to keep the grant.
+    pub(super) fn next_look(&self) -> Duration {
+        self.due().min((self.seen + GLANCE).saturating_sub(self.clock.now()))
+    }
+
+    pub(super) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// Returns whether the grant is still there, and whose the lock is otherwise.
+    pub async fn verify(&mut self) -> Result<Renewal, Error> {
+        self.seen = self.clock.now();
+        let reading = self.register.read().await?;
+        let grant = reading.value.grant().filter(|grant| *grant.token() == self.contender.token);
+        if let Some(grant) = grant {
+            return Ok(Renewal::Renewed { fence: grant.fence });
+        }
+        self.fence = None;
+        let by = reading.value.grant().map(|grant| Box::new(grant.holder.clone()));
+        let last = reading.value.history().last().cloned().map(Box::new);
+        Ok(Renewal::Lost { by, last })
+    }
+
+    /// Gives the lock back, and the place in the queue. Releasing twice is releasing once.
+    ///
+    /// A store that is away for a moment is asked again, as long as others have to wait for the end of
+    /// the grant otherwise.
+    pub async fn release(&mut self) -> Result<Release, Error> {
+        let mut tries = 0;
+        loop {
+            match self.release_once().await {
+                Err(error) if may_pass(&error) && tries < RELEASES => {
+                    tries += 1;
+                    tracing::debug!(%error, lock = self.name, "releasing again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Gives the lock back and asks no second time.
+    pub async fn release_once(&mut self) -> Result<Release, Error> {
+        let (token, at) = (&self.contender.token, self.at());
+        let release = self.register.update(|lease, _| {
+            let before = lease.clone();
+            let release = lease.release(token, at);
+            if *lease == before { Step::Keep(release) } else { Step::Write(release) }
+        });
+        let release = release.await?;
+        self.fence = None;
+        Ok(release)
+    }
+
+    /// Waits until something may have happened, renews the ticket if that is due, and looks.
+    async fn step(&mut self) -> Result<Option<Answer>, Error> {
+        let due = self.renewed + self.contender.ticket / 3;
+        let now = self.clock.now();
+        let mut wake = self.wake.saturating_sub(now);
+        if self.is_proof_possible.load(Ordering::Relaxed) {
+            wake = wake.min(PROOF);
+        }
+        let wait = due.saturating_sub(now).min(wake).clamp(WAITS.0, WAITS.1);
+        let changed = self.register.changed(self.version.as_ref(), wait).await?;
+        if self.clock.now() >= due {
+            return self.ask(Stance::Renewing).await.map(Some);
+        }
+        if !changed && wait < wake {
+            return Ok(None);
+        }
+        self.ask(Stance::Queueing).await.map(Some)
+    }
+
+    async fn ask(&mut self, stance: Stance) -> Result<Answer, Error> {
+        let sent = self.clock.now();
+        let at = self.at();
+        let was_in_doubt = std::mem::replace(&mut self.is_in_doubt, true);
+        let asked = self.register.update_to(|lease, now| {
+            let before = lease.clone();
+            let dead = self.dead(lease);
+            let answer = lease.ask(&self.contender, stance, &Moment { at, dead: &dead, now });
+            // Whoever changes nothing leaves what it has seen for the next one.
+            if *lease == before { Step::Note(answer) } else { Step::Write(answer) }
+        });
+        let (answer, version) = asked.await?;
+        self.is_in_doubt = false;
+        self.version = version;
+        match answer {
+            Answer::Held { wake, .. } => {
+                self.wake = self.clock.now().saturating_add(wake);
+                if stance != Stance::Queueing {
+                    self.renewed = sent;
+                }
+            }
+            Answer::AlreadyMine { fence } if was_in_doubt => {
+                (self.fence, self.renewed) = (Some(fence), sent);
+                return Ok(Answer::Acquired { fence });
+            }
+            Answer::Acquired { fence }
+            | Answer::TakenOver { fence, .. }
+            | Answer::AlreadyMine { fence } => (self.fence, self.renewed) = (Some(fence), sent),
+        }
+        self.seen = sent;
+        Ok(answer)
+    }
+
+    /// Collects who of this boot is proved dead.
+    fn dead(&self, lease: &Lease) -> Vec<Token> {
+        let here = self.clock.boot();
+        let grants = lease.grant().map(|grant| (grant.token(), &grant.holder));
+        let tickets = lease.queue().iter().map(|ticket| (ticket.token(), &ticket.holder));
+        let others = grants.into_iter().chain(tickets);
+        let others = others.filter(|(token, _)| **token != self.contender.token);
+        let mut provable = others.filter(|(_, holder)| holder.is_provable_on(here)).peekable();
+        self.is_proof_possible.store(provable.peek().is_some(), Ordering::Relaxed);
+        let dead = provable.filter(|(_, holder)| (self.proof)(holder));
+        dead.map(|(token, _)| token.clone()).collect()
+    }
+
+    /// Returns the time of day, for people.
+    fn at(&self) -> Timestamp {
+        let (today, then) = self.made;
+        let since = SignedDuration::try_from(self.clock.now().saturating_sub(then));
+        since.ok().and_then(|since| today.checked_add(since).ok()).unwrap_or(today)
+    }
+}
+
+/// Returns whether it may be otherwise in a moment.
+fn may_pass(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Unknown)
+}
+
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Lock");
+        debug.field("name", &self.name).field("fence", &self.fence).finish_non_exhaustive()
+    }
+}
+
+/// Returns whether the two say the same. How soon one should look again does not count.
+fn is_same(one: &Answer, other: &Answer) -> bool {
+    match (one, other) {
+        (Answer::Held { by, ahead, .. }, Answer::Held { by: other_by, ahead: other_ahead, .. }) => {
+            (by, ahead) == (other_by, other_ahead)
+        }
+        _ => one == other,
+    }
+}
