@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use base64::Engine as _;
 use futures::future::join_all;
-use store::{ErrorKind, Expect, Git, Key, Store, Surroundings, Written, conformance};
+use store::{ErrorKind, Expect, Git, Key, Store as _, Surroundings, Written, conformance};
 use tempfile::TempDir;
 use testkit::servers::{Answer, GitHttp, Proxy, Request, Variables, bare_repository};
 
