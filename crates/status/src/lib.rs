@@ -1,1 +1,25 @@
-//! To come.
+//! The status document that many writers share, and the one comment that shows it.
+//!
+//! The document is a value with a join: whatever order writers come in, and however often, the result is
+//! the same. The comment is only a picture of it. Nobody derives the document from what a read of the
+//! comment shows, except where there is no store at all ([`Unbacked`]).
+//!
+//! **Invariant:** a finished row never runs again within an attempt; `aborted` of a silent writer is never stored.
+//! **Invariant:** a comment body never has more than 65,536 characters and never hides that something failed.
+//! **Invariant:** text from outside cannot end the Markdown it stands in, and mentions nobody.
+
+mod block;
+mod document;
+mod escape;
+mod identity;
+mod join;
+mod render;
+mod row;
+mod template;
+
+pub use block::{Block, MAX_BLOCK};
+pub use document::{Document, Page, Slot};
+pub use identity::{Subject, Target, Writer};
+pub use render::{Keep, Options, Rendering, Shown, View, render};
+pub use row::{Annotation, Change, Row, State};
+pub use template::{BadTemplate, Template};
