@@ -158,3 +158,35 @@ fn after_the_death_of_both_the_next_call_ends_them() {
     assert!(stderr.contains("processes that a killed call left"), "{stderr}");
     hunt.end();
 }
+
+#[test]
+fn after_an_interrupt_of_a_call_within_a_call() {
+    let (desk, quarry) = (Desk::new(), Quarry::new());
+    desk.write("inner.sh", &quarry.rabble("wait"));
+    let program = env!("CARGO_BIN_EXE_interlock");
+    let job = format!("outer={program} parallel --critical 'inner=bash inner.sh'");
+    let child = desk.spawn(&["--critical", &job]);
+    quarry.wait_for(RABBLE);
+    let hunt = Hunt { desk, child, quarry };
+    hunt.send(Signal::INT);
+    hunt.send(Signal::TERM);
+    let (_, code, stdout, _) = hunt.end();
+    assert_eq!(code, 130, "{stdout}");
+}
+
+#[test]
+fn a_killed_call_within_a_call_leaves_nothing() {
+    let (desk, quarry) = (Desk::new(), Quarry::new());
+    desk.write("inner.sh", &quarry.rabble("wait"));
+    let program = env!("CARGO_BIN_EXE_interlock");
+    // Front and worker of the inner call die at once; its rabble comes to us.
+    let job = format!(
+        "outer=setsid {program} parallel --critical 'inner=bash inner.sh' & \
+         until [ $(pgrep -fxc 'sleep {}') -ge {RABBLE} ]; do sleep 0.05; done; \
+         pkill -9 -f 'paralle[l] --critical inner=bash'; sleep 0.1; exit 7",
+        quarry.0
+    );
+    let (code, summary) = desk.json(&["--critical", &job]);
+    assert_eq!((code, &summary["jobs"][0]["exit_code"]), (1, &7.into()), "{summary}");
+    assert_eq!(quarry.alive(), 0);
+}

@@ -162,7 +162,9 @@ impl Shared {
         let live = self.live.clone();
         let live = live.map(|printer| (printer, prefix(&self.names[job], &self.names)));
         let path = self.logs[job].clone();
-        let parent = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        // Only a log that names a directory of its own needs one.
+        let nested = path.parent().filter(|_| self.tasks[job].log.contains('/'));
+        let parent = nested.map_or(Ok(()), std::fs::create_dir_all);
         let spool = match parent {
             Err(source) => Err(fanout::LogError { path, source }),
             Ok(()) if attempt == 1 => Spool::create(path, live),
