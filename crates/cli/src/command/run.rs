@@ -144,16 +144,19 @@ impl Run {
         let url = session.store_url(self.store.as_deref())?;
         let store = session.open_store(self.store.as_deref()).await?;
         let runs = state.join("runs");
-        let groups = Groups::new(store, url, runs.clone());
+        let groups = Groups::new(store, url.clone(), runs.clone());
         let mut remarks = first_run(state);
         for recovered in dispatch::recovery::recover(&runs, &groups, &workdirs).await {
             remarks.push(recovered.to_string());
         }
         dispatch::recovery::forget(&runs, session.settings.runs.keep_logs());
+        let mut environment = runner::environment::lent(session.surroundings.variables().clone());
+        // A job's `HOME` is its own, so a store of its own would be too: what it locks is locked in our world.
+        environment.insert("INTERLOCK_STORE".to_owned(), url.clone());
         let hands = LocalHands {
             workdirs,
             keep: Keep { always: self.keep, after_failure: session.settings.runs.keep_failed() },
-            environment: runner::environment::lent(session.surroundings.variables().clone()),
+            environment,
             asked: stimulus::pairs("--env", &self.env)?.into_iter().collect(),
             secrets: Vec::new(),
         };
