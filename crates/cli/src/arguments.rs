@@ -30,6 +30,8 @@ struct Arguments {
 enum Command {
     /// Runs named commands at once, each with one true result.
     Parallel(command::parallel::Parallel),
+    /// Says what is wrong with workflows and local actions, before anything starts.
+    Check(command::check::Check),
     /// Prints the script that completes Interlock's commands in a shell.
     Completions(command::completions::Completions),
     /// Tries whether locks on a store are safe, and says what to do if they are not.
@@ -83,6 +85,7 @@ fn session(arguments: &Arguments) -> Result<Session, Failure> {
 fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
     match command {
         Command::Parallel(command) => command.run(session),
+        Command::Check(command) => command.run(session),
         Command::Completions(command) => command.run::<Arguments>(session),
         Command::Doctor(command) => command.run(session),
         Command::Eval(command) => command.run(session),

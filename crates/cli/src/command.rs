@@ -2,6 +2,7 @@
 //!
 //! A command is a `clap::Args` struct with `run(self, &Session) -> Result<Exit, Failure>`.
 
+pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod diagnostics;
 pub(crate) mod doctor;

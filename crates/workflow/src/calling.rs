@@ -1,8 +1,9 @@
-//! The calling of another workflow: what the caller gives and what the called one takes.
+//! The calling of another file: what the caller gives and what the called one takes.
 
 use expr::Template;
 
 use crate::{
+    action::Action,
     conform::list,
     diagnostic::Diagnostic,
     input::{Input, InputKind},
@@ -31,6 +32,24 @@ pub fn check_call(job: &Job, called: &Workflow) -> Vec<Diagnostic> {
     inputs(uses.span, with.as_ref(), call, &mut diagnostics);
     if secrets.as_ref().and_then(|secrets| secrets.as_literal()) != Some("inherit") {
         self::secrets(uses.span, secrets.as_ref(), call, &mut diagnostics);
+    }
+    diagnostics
+}
+
+/// Checks what a step gives to a local action; GitHub warns of what the action does not take.
+pub fn check_use(with: Option<&Spanned<Token>>, action: &Action) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    for (key, _) in entries(with) {
+        let name = key.source();
+        if action.inputs.keys().any(|known| known.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        let known: Vec<&str> = action.inputs.keys().map(String::as_str).take(LISTED).collect();
+        let message = format!("the action has no input '{name}'");
+        diagnostics.push(
+            Diagnostic::warning("unknown-input", key.span, message)
+                .hinted(hint("input", name, &known)),
+        );
     }
     diagnostics
 }
@@ -98,14 +117,19 @@ fn unknown<'a>(
 ) -> Diagnostic {
     let known: Vec<&str> = known.map(String::as_str).take(LISTED).collect();
     let message = format!("the called workflow has no {what} '{}'", key.source());
-    let hint = did_you_mean(key.source(), known.iter().copied()).unwrap_or_else(|| {
+    let hint = hint(what, key.source(), &known);
+    Diagnostic::error("unknown-input", key.span, message).hinted(hint)
+}
+
+/// Returns what an unknown name may have meant, or what there is.
+fn hint(what: &str, name: &str, known: &[&str]) -> String {
+    did_you_mean(name, known.iter().copied()).unwrap_or_else(|| {
         if known.is_empty() {
             format!("it has no {what}s")
         } else {
-            format!("its {what}s are {}", list(&known))
+            format!("its {what}s are {}", list(known))
         }
-    });
-    Diagnostic::error("unknown-input", key.span, message).hinted(hint)
+    })
 }
 
 fn missing(
@@ -161,6 +185,20 @@ mod tests {
             "    with: {flag: true}\n    secrets: {token: x, other: y}\n",
             &["the called workflow has no secret 'other'"],
         );
+    }
+
+    #[test]
+    fn a_step_gives_what_an_action_takes() {
+        let action = "inputs: {name: {}}\nruns: {using: node20, main: x}\n";
+        let action = crate::read_action(Source::new("action.yml", action)).value.unwrap();
+        let text =
+            "on: push\njobs: {a: {runs-on: x, steps: [{uses: ./x, with: {NAME: a, nmae: b}}]}}";
+        let caller = read(Source::new("a.yml", text)).value.unwrap();
+        let Body::Steps { steps, .. } = &caller.jobs["a"].body else { panic!("a job with steps") };
+        let crate::StepAction::Uses { with, .. } = &steps[0].action else { panic!("uses") };
+        let found = check_use(with.as_ref(), &action);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].hint.as_deref(), Some("did you mean 'name'?"));
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod unsupported;
 pub mod yaml;
 
 pub use action::{Action, ActionInput, ActionOutput, Runs};
-pub use calling::check_call;
+pub use calling::{check_call, check_use};
 pub use diagnostic::{Diagnostic, Reading, Severity};
 pub use faults::faults;
 pub use input::{Input, InputFault, InputKind};

@@ -1,15 +1,10 @@
 //! Diagnostics of workflows, as `check`, `plan` and `run` show them.
 
-use workflow::{Diagnostic, Source};
+use workflow::{Diagnostic, Paint, Source};
 
 /// Draws a diagnostic with its source line and its hint.
+///
+/// The colours are taken away again where nobody can see them.
 pub(crate) fn render(source: &Source, diagnostic: &Diagnostic) -> String {
-    let (line, column) = source.line_column(diagnostic.span.start);
-    let hint = diagnostic.hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
-    format!(
-        "{}:{line}:{column}: {}: {}{hint}",
-        source.path,
-        diagnostic.severity.as_str(),
-        diagnostic.message
-    )
+    diagnostic.render(source, Paint::Colored)
 }

@@ -5,9 +5,9 @@ use super::{Allowed, BOOL, Field, Fields, NON_EMPTY, NON_EMPTY_LIST, NULL, Rule,
 static GITHUB_INPUTS_VARS: Allowed = Allowed::new(&["github", "inputs", "vars"], &[]);
 static CALL_OUTPUT: Allowed = Allowed::new(&["github", "inputs", "vars", "jobs"], &[]);
 
-/// Declares one event: its name, its activity types and its other filters.
+/// Declares one event: its name, its activity types, its other filters and those it ignores.
 macro_rules! events {
-    ($($name:literal [$($activity:literal)*] $($filter:literal)*;)*) => {
+    ($($name:literal [$($activity:literal)*] $($filter:literal)* $(ignores $($ignored:literal)*)?;)*) => {
         /// The events that have activity types, each with all of them.
         pub(crate) static ACTIVITIES: &[(&str, &[&str])] = &[
             $(($name, &[$($activity),*]),)*
@@ -32,12 +32,7 @@ macro_rules! events {
                                 Shape::Sequence(&Rule::of(&[Shape::Words(&[$($activity),*])])),
                             ])),
                             $(Field::new($filter, &NON_EMPTY_LIST),)*
-                            Field::new("branches", &IGNORED),
-                            Field::new("branches-ignore", &IGNORED),
-                            Field::new("tags", &IGNORED),
-                            Field::new("tags-ignore", &IGNORED),
-                            Field::new("paths", &IGNORED),
-                            Field::new("paths-ignore", &IGNORED),
+                            $($(Field::new($ignored, &IGNORED),)*)?
                         ],
                         rest: None,
                     }),
@@ -79,7 +74,8 @@ events! {
         "demilestoned" "field_added" "field_removed" "typed" "untyped"
     ];
     "label" ["created" "edited" "deleted"];
-    "merge_group" ["checks_requested"] "branches" "branches-ignore";
+    "merge_group" ["checks_requested"] "branches" "branches-ignore"
+        ignores "paths" "paths-ignore";
     "milestone" ["created" "closed" "opened" "edited" "deleted"];
     "project" ["created" "closed" "reopened" "edited" "deleted"];
     "project_card" ["created" "moved" "converted" "edited" "deleted"];
@@ -126,7 +122,6 @@ static PUSH: Rule = Rule::of(&[
             Field::new("tags-ignore", &NON_EMPTY_LIST),
             Field::new("paths", &NON_EMPTY_LIST),
             Field::new("paths-ignore", &NON_EMPTY_LIST),
-            Field::new("types", &IGNORED),
         ],
         rest: None,
     }),
