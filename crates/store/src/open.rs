@@ -70,4 +70,25 @@ mod tests {
         check("", None);
         check("/a/", None);
     }
+
+    #[tokio::test]
+    async fn url_decides_which_store_it_is() {
+        let state = tempfile::tempdir().expect("a directory");
+        let surroundings =
+            Surroundings { state: state.path().join("state"), ..Surroundings::default() };
+        for (url, kind) in [
+            ("", "File"),
+            ("memory:", "Memory"),
+            ("s3://bucket/prefix", "Objects"),
+            ("git+https://github.com/octo/repo", "Git"),
+        ] {
+            let store = open(url, &surroundings).await.expect(url);
+            assert!(format!("{store:?}").starts_with(kind), "{url}: {store:?}");
+        }
+        assert!(state.path().join("state/store.db").exists());
+        for url in ["redis://x", "memory:x", "file:", "store.db", "git+ftp://x/y"] {
+            let error = open(url, &surroundings).await.expect_err(url);
+            assert_eq!(error.kind, ErrorKind::Unsupported, "{url}");
+        }
+    }
 }

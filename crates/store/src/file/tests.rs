@@ -183,3 +183,25 @@ async fn cancelled_write_does_not_happen_later() {
     put(&store, "b", Expect::At(first)).await;
     assert_eq!(store.read(&key).await.expect("read").expect("record").value, "b");
 }
+
+#[tokio::test]
+async fn waiters_are_woken_and_do_not_find_out_by_themselves() {
+    let (_directory, path, one) = fresh().await;
+    let other = File::open(&path).await.expect("open");
+    let key = key();
+    let began = std::time::Instant::now();
+    let mut version = put(&one, "0", Expect::Absent).await;
+    for _ in 0..30 {
+        let wait = other.changed(&key, Some(&version), Duration::from_secs(30));
+        // The wait has begun when its first look is over, and that takes its turn with this one.
+        let change = async {
+            other.read(&key).await.expect("read");
+            put(&one, "next", Expect::At(version.clone())).await
+        };
+        let (woken, next) = tokio::join!(wait, change);
+        assert!(woken.expect("wait"));
+        version = next;
+    }
+    // By themselves they look once a second.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
