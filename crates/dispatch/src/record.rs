@@ -1,13 +1,14 @@
 //! The directory of one run: its journal, its result, its logs and the lock that says it is alive.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::notice::{News, Notice};
 use crate::result::RunResult;
 
 /// The file whose lock says that the process which drives the run is alive.
@@ -71,6 +72,7 @@ pub enum Entry {
 pub struct Record {
     path: PathBuf,
     journal: File,
+    events: BufWriter<File>,
     // Held for as long as the record lives, and by nobody else: no child inherits it.
     _owner: File,
 }
@@ -120,7 +122,10 @@ impl Record {
         let mut options = OpenOptions::new();
         let journal =
             options.create(true).append(true).mode(0o600).open(path.join("journal.jsonl"))?;
-        Ok(Self { path, journal, _owner: owner })
+        let mut options = OpenOptions::new();
+        let events =
+            options.create(true).append(true).mode(0o600).open(path.join("events.jsonl"))?;
+        Ok(Self { path, journal, events: BufWriter::new(events), _owner: owner })
     }
 
     /// Returns the directory.
@@ -140,8 +145,18 @@ impl Record {
         self.journal.write_all(&line)
     }
 
+    /// Keeps what observers were told, a line each. Lines of output are in the logs and not here.
+    pub(crate) fn note(&mut self, notice: &Notice) -> io::Result<()> {
+        if matches!(notice.news, News::Line { .. }) {
+            return Ok(());
+        }
+        serde_json::to_writer(&mut self.events, notice)?;
+        self.events.write_all(b"\n")
+    }
+
     /// Writes the result, whole or not at all.
-    pub fn finish(&self, result: &RunResult) -> io::Result<()> {
+    pub fn finish(&mut self, result: &RunResult) -> io::Result<()> {
+        self.events.flush()?;
         write_result(&self.path, result)
     }
 }

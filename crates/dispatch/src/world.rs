@@ -314,7 +314,14 @@ impl World {
     }
 
     fn tell(&mut self, run: RunId, news: News) {
-        self.hub.tell(&Notice { at: Timestamp::now(), run: run.to_string(), news });
+        let notice = Notice { at: Timestamp::now(), run: run.to_string(), news };
+        if let Some(driven) = self.runs.get_mut(&run)
+            && let Err(error) = driven.record.note(&notice)
+        {
+            // The journal and the result are what counts; this is for people who look later.
+            tracing::warn!(%error, %run, "an event was not written down");
+        }
+        self.hub.tell(&notice);
     }
 }
 

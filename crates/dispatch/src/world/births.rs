@@ -84,7 +84,7 @@ impl World {
     /// Ends a run that could not even be made.
     pub(super) fn stillborn(
         &mut self,
-        record: Record,
+        mut record: Record,
         facts: &RunFacts,
         mut story: Story,
         why: &str,

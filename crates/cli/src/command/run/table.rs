@@ -60,6 +60,7 @@ fn describe(result: &RunResult) -> String {
     if let Some(name) = &result.name {
         parts.push(name.clone());
     }
+    parts.extend(result.source.clone());
     if let Some(group) = &result.group {
         parts.push(format!("group {group}"));
     }

@@ -15,6 +15,9 @@ use super::names::Names;
 use super::plain::Plain;
 use super::{json, table};
 
+/// Most runs whose directories the last line names.
+const MAX_KEPT: usize = 6;
+
 /// Most runs that the closing table lists one by one.
 const MAX_ROWS: usize = 200;
 
@@ -100,7 +103,20 @@ fn draw(session: &Session, ended: &[Ended]) {
             .map(|(word, count)| format!("{count} {word}"));
         let runs = if ended.len() == 1 { "run" } else { "runs" };
         session.line(&format!("{} {runs}: {}", ended.len(), parts.collect::<Vec<_>>().join(", ")));
+        session.line(&kept(&results, &names));
     }
+}
+
+/// Says where the logs, events and results are, run by run as far as a line reaches.
+fn kept(results: &[RunResult], names: &Names) -> String {
+    let root = results.first().and_then(|result| result.directory.parent());
+    let root = root.map(|root| root.display().to_string()).unwrap_or_default();
+    let each = results
+        .iter()
+        .take(MAX_KEPT)
+        .map(|result| format!("{} in {}", names.get(&result.id), result.id));
+    let more = if results.len() > MAX_KEPT { ", …" } else { "" };
+    format!("logs, events and results: {root} ({}{more})", each.collect::<Vec<_>>().join(", "))
 }
 
 fn read(ended: &Ended) -> Result<RunResult, Failure> {
