@@ -234,19 +234,23 @@ async fn all_jobs_of_a_run_see_the_same_files() {
 }
 
 #[tokio::test]
-async fn same_second_change_is_not_overlooked() {
+async fn change_within_the_grain_of_the_clock_is_not_overlooked() {
     let world = World::with_history();
-    for round in 0..5 {
-        // As long as before, and within the grain of the file system's clock.
-        world.write("README", &format!("{round}A\n"));
-        world.git(&["add", "README"]);
-        world.write("README", &format!("{round}B\n"));
-        let snapshot = world.snapshot(&Want::WorkingTree).await;
-        assert_eq!(
-            snapshot.read("README").await.unwrap().unwrap(),
-            format!("{round}B\n").as_bytes()
-        );
-    }
+    world.git(&["config", "core.trustctime", "false"]);
+    let time = std::time::SystemTime::now() - std::time::Duration::from_mins(1);
+    let touch = |path: &str| {
+        let file = fs::File::options().write(true).open(world.repo().join(path)).unwrap();
+        file.set_modified(time).unwrap();
+    };
+    world.write("README", "A\n");
+    touch("README");
+    world.git(&["add", "README"]);
+    // The file is as long as before and as old as the index, so that Git has to look into it.
+    touch(".git/index");
+    world.write("README", "B\n");
+    touch("README");
+    let snapshot = world.snapshot(&Want::WorkingTree).await;
+    assert_eq!(snapshot.read("README").await.unwrap().unwrap(), b"B\n");
 }
 
 #[tokio::test]

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
-use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -177,6 +176,7 @@ fn what_does_not_carry_our_record_is_never_touched() {
         beside.join("4-1-fake/.interlock/owner.json"),
     )
     .unwrap();
+    fs::write(beside.join("4-1-fake/.interlock/lock"), "").unwrap();
     fs::create_dir_all(beside.join("5-1-bad/.interlock")).unwrap();
     fs::write(beside.join("5-1-bad/.interlock/owner.json"), "{ torn").unwrap();
     workdirs.gc(&Policy { kept: true, ..Policy::default() }, later(1000)).unwrap();
@@ -198,6 +198,10 @@ fn name_that_somebody_else_has_is_gone_around() {
     let job = workdirs.allocate(&identity(1, 1, "build"), NOW).unwrap();
     assert_ne!(job.path(), taken);
     assert_eq!(fs::read_to_string(taken.join("file")).unwrap(), "x");
+    let empty = workdirs.root().join("octo/hello/ci.yml/2-1-build");
+    fs::create_dir_all(&empty).unwrap();
+    let job = workdirs.allocate(&identity(2, 1, "build"), NOW).unwrap();
+    assert_ne!(job.path(), empty, "not even an empty directory is taken over");
 }
 
 #[test]
@@ -280,36 +284,6 @@ fn limits_leave_the_youngest() {
     assert_eq!(left(&Policy { bytes: Some(one * 3), ..Policy::default() }), [2, 3, 4]);
     assert_eq!(left(&Policy::default()), [0_u64; 0]);
     assert_eq!(workdirs.list(NOW).unwrap().len(), 4, "a rehearsal removes nothing");
-}
-
-/// Starts a process that inherits the lock of a job, as every process of the job does.
-fn holder(job: &workdir::JobDir) -> Child {
-    let lock = job.lock();
-    rustix::io::fcntl_setfd(&lock, rustix::io::FdFlags::empty()).unwrap();
-    let child = Command::new("sleep").arg("1000").spawn().unwrap();
-    rustix::io::fcntl_setfd(&lock, rustix::io::FdFlags::CLOEXEC).unwrap();
-    child
-}
-
-#[test]
-fn directory_lives_as_long_as_the_last_process_of_its_job() {
-    let (_directory, workdirs) = workdirs();
-    let job = workdirs.allocate(&identity(1, 1, "build"), NOW).unwrap();
-    let path = job.path().to_owned();
-    let mut child = holder(&job);
-    drop(job);
-    // Whoever started the job is another process, and gone.
-    let record = path.join(".interlock/owner.json");
-    let mut owner: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
-    owner["process"]["started"] = 1.into();
-    fs::write(&record, owner.to_string()).unwrap();
-    assert_eq!(workdirs.list(later(1)).unwrap()[0].state, State::Orphaned);
-    assert!(matches!(&verdicts(&workdirs, &Policy::default(), later(1))[..], [Verdict::Spared(_)]));
-    child.kill().unwrap();
-    child.wait().unwrap();
-    assert_eq!(workdirs.list(later(1)).unwrap()[0].state, State::Dead);
-    assert_eq!(verdicts(&workdirs, &Policy::default(), later(1)), [Verdict::Removed]);
-    assert!(!path.exists());
 }
 
 #[test]

@@ -71,6 +71,17 @@ impl World {
         Some(job)
     }
 
+    /// Clears the one directory that is dead, and says what became of it.
+    ///
+    /// A process that another test is just starting holds all locks of this one until it executes its program, so
+    /// the clean-up may have to look again.
+    fn cleared(&self, now: Timestamp) -> Verdict {
+        let look = || self.workdirs.gc(&Policy::default(), now).unwrap().remove(0).verdict;
+        let looks = std::iter::repeat_with(look).take(10_000);
+        let mut looks = looks.skip_while(|verdict| matches!(verdict, Verdict::Spared(_)));
+        looks.next().unwrap()
+    }
+
     fn mounts(&self) -> usize {
         let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let root = self.directory.path().canonicalize().unwrap();
@@ -160,8 +171,7 @@ async fn crash_leaves_a_mount_that_the_clean_up_ends() {
     let path = job.path().to_owned();
     drop(job);
     assert_eq!(world.mounts(), 1);
-    let report = world.workdirs.gc(&Policy::default(), NOW).unwrap();
-    assert_eq!(report[0].verdict, Verdict::Removed, "{report:?}");
+    assert_eq!(world.cleared(NOW), Verdict::Removed);
     assert!(!path.exists());
     assert_eq!(world.mounts(), 0);
     assert!(world.pristine()[0].join("files/part-1/file-1").exists(), "what others see stays");
@@ -182,7 +192,7 @@ async fn kept_directory_has_files_of_its_own() {
     assert!(workspace.join("part-3/file-3").exists() && !workspace.join("part-2/file-2").exists());
     assert_eq!(git(&workspace, &["status", "--porcelain"]), " M part-1/file-1\n D part-2/file-2");
     let later = NOW + SignedDuration::from_hours(25);
-    assert_eq!(world.workdirs.gc(&Policy::default(), later).unwrap()[0].verdict, Verdict::Removed);
+    assert_eq!(world.cleared(later), Verdict::Removed);
 }
 
 #[tokio::test]
@@ -203,7 +213,7 @@ async fn mount_of_somebody_else_is_reported_and_stays() {
     );
     assert!(point.join("precious").exists());
     rustix::mount::unmount(&point, rustix::mount::UnmountFlags::empty()).unwrap();
-    assert_eq!(world.workdirs.gc(&Policy::default(), NOW).unwrap()[0].verdict, Verdict::Removed);
+    assert_eq!(world.cleared(NOW), Verdict::Removed);
     assert_eq!(world.mounts(), 0);
 }
 
