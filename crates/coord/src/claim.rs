@@ -112,21 +112,21 @@ pub enum Outcome {
     /// The same work goes on.
     Lost {
         /// Who does it.
-        by: Grant,
+        by: Box<Grant>,
         /// How long until the claim may be free, unless it is renewed.
         wake: Duration,
     },
     /// The same work is done.
     Replay {
         /// By whom, and what came of it.
-        done: Done,
+        done: Box<Done>,
     },
     /// Other work on the subject is in the way.
     Changed {
         /// The work that goes on, if it does.
-        live: Option<Grant>,
+        live: Option<Box<Grant>>,
         /// The work that is done, if it is.
-        done: Option<Done>,
+        done: Option<Box<Done>>,
         /// How long until the claim may be free, unless it is renewed.
         wake: Duration,
     },
@@ -174,9 +174,13 @@ impl Claim {
             if !(is_rerun || supersedes || live.life.is_over(now)) {
                 let wake = live.life.left(now);
                 return if is_same {
-                    Outcome::Lost { by: live.clone(), wake }
+                    Outcome::Lost { by: Box::new(live.clone()), wake }
                 } else {
-                    Outcome::Changed { live: Some(live.clone()), done: self.done.clone(), wake }
+                    Outcome::Changed {
+                        live: Some(Box::new(live.clone())),
+                        done: self.done.clone().map(Box::new),
+                        wake,
+                    }
                 };
             }
             taken_from = Some(live.who.clone());
@@ -184,10 +188,10 @@ impl Claim {
         if let Some(done) = &self.done {
             // Work that somebody else began since may have undone it already.
             if done.digest == claimant.digest && taken_from.is_none() {
-                return Outcome::Replay { done: done.clone() };
+                return Outcome::Replay { done: Box::new(done.clone()) };
             }
             if done.digest != claimant.digest && claimant.on_changed == OnChanged::Stop {
-                let (done, wake) = (Some(done.clone()), Duration::MAX);
+                let (done, wake) = (Some(Box::new(done.clone())), Duration::MAX);
                 return Outcome::Changed { live: None, done, wake };
             }
         }

@@ -85,6 +85,14 @@ impl Group {
         self.newest.as_ref()
     }
 
+    /// Returns those who were told to end, or are out and not told yet, because of this one.
+    pub fn displaced_by<'a>(&'a self, who: &'a Who) -> impl Iterator<Item = &'a Member> {
+        let ending = self.members.iter().filter_map(|one| Some((&one.member, one.reason()?)));
+        let out = self.untold.iter().map(|untold| (&untold.member, &untold.reason));
+        let is_by = move |reason: &Reason| reason.who() == Some(who);
+        ending.chain(out).filter(move |(_, reason)| is_by(reason)).map(|(member, _)| member)
+    }
+
     /// Returns whether nobody is in it, waits for it, or has to be told something.
     pub fn is_idle(&self) -> bool {
         self.members.is_empty() && self.untold.is_empty() && self.orphans.is_empty()

@@ -9,7 +9,7 @@ use store::{Store, Version};
 
 use super::waits::{self, Wait, Waits};
 use super::{Death, Group, GroupName, Hold, Member, Newcomer, Reason, Request, Told};
-use crate::{Clock, Error, ErrorKind, Fence, Now, Register, Step, Token, margin};
+use crate::{Clock, Error, ErrorKind, Fence, Now, Register, Step, Token, Who, margin};
 
 /// The least and the most that is waited before looking again.
 const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(15));
@@ -67,20 +67,7 @@ impl Membership {
         proof: Proof,
     ) -> Result<Self, Error> {
         entry.request.validate()?;
-        let register = |key| Register::new(Arc::clone(&store), Arc::clone(&clock), key);
-        let mut membership = Self {
-            register: register(entry.name.key()),
-            waits: Register::new(Arc::clone(&store), Arc::clone(&clock), waits::key()),
-            renewed: clock.now(),
-            store,
-            clock,
-            proof,
-            entry,
-            told: Told::Gone,
-            version: None,
-            is_waiting_listed: false,
-            is_proof_possible: AtomicBool::new(false),
-        };
+        let mut membership = Self::of(store, clock, entry, proof);
         let newcomer = Newcomer {
             member: membership.entry.member.clone(),
             request: membership.entry.request.clone(),
@@ -93,6 +80,21 @@ impl Membership {
         });
         membership.told = told.await?;
         membership.watch_for_deadlock().await?;
+        Ok(membership)
+    }
+
+    /// Takes up a membership that another process began, and renews it. If the group does not know it any
+    /// more, [`Membership::told`] says so: nobody enters twice.
+    pub async fn resume(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        entry: Entry,
+        proof: Proof,
+    ) -> Result<Self, Error> {
+        let mut membership = Self::of(store, clock, entry, proof);
+        let token = membership.token().clone();
+        let told = membership.change(|group, death, now| group.renew(&token, death, now));
+        membership.told = told.await?;
         Ok(membership)
     }
 
@@ -121,6 +123,12 @@ impl Membership {
     pub fn left(&self) -> Duration {
         let end = self.renewed + self.entry.ttl.saturating_sub(margin(self.entry.ttl));
         end.saturating_sub(self.clock.now())
+    }
+
+    /// Returns those who were told to end, or are out, because of this member.
+    pub async fn displaced(&self) -> Result<Vec<Member>, Error> {
+        let group = self.register.read().await?.value;
+        Ok(group.displaced_by(&Who::of(&self.entry.member)).cloned().collect())
     }
 
     /// Keeps the membership alive until the member is told something else, and returns that.
@@ -168,6 +176,22 @@ impl Membership {
         self.told = Told::Gone;
         self.forget_waiting().await;
         Ok(())
+    }
+
+    fn of(store: Arc<dyn Store>, clock: Arc<dyn Clock>, entry: Entry, proof: Proof) -> Self {
+        Self {
+            register: Register::new(Arc::clone(&store), Arc::clone(&clock), entry.name.key()),
+            waits: Register::new(Arc::clone(&store), Arc::clone(&clock), waits::key()),
+            renewed: clock.now(),
+            store,
+            clock,
+            proof,
+            entry,
+            told: Told::Gone,
+            version: None,
+            is_waiting_listed: false,
+            is_proof_possible: AtomicBool::new(false),
+        }
     }
 
     /// Waits until something may have happened, renews if that is due, and looks.

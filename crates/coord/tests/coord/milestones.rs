@@ -11,8 +11,8 @@ use coord::milestone::{
 use coord::{Error, Fence, Now, Stamp, Token, Value as _, Who};
 use jiff::Timestamp;
 use proptest::prelude::*;
-use rand::rngs::StdRng;
 use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use store::{Memory, Store};
 use tokio::task::JoinSet;
 
