@@ -114,6 +114,20 @@ fn warnings_alone_are_no_failure() {
 }
 
 #[test]
+fn people_see_one_foreign_action_and_programs_all() {
+    let foreign = FINE.replace(
+        "run: echo hi",
+        "uses: actions/cache@v4\n      - uses: actions/cache@v4\n      - uses: a/b@c",
+    );
+    let repository = repository(&[(".github/workflows/ci.yml", &foreign)]);
+    let output = text(&interlock(repository.path(), &[]).stdout);
+    let message = "'actions/cache@v4' is an action of another repository, and 2 more steps use";
+    assert!(output.contains(message), "{output}");
+    assert!(output.ends_with("no errors and 3 warnings in 1 of 1 file\n"), "{output}");
+    assert_eq!(found(repository.path(), &[]).0.len(), 3);
+}
+
+#[test]
 fn files_are_checked_with_what_they_name() {
     let uses = |uses: &str| FINE.replace("run: echo hi", uses);
     let called = "on: {workflow_call: {inputs: {x: {type: string, required: true}}}}\n\

@@ -8,6 +8,7 @@ use crate::{
     diagnostic::Diagnostic,
     input::{Input, InputKind},
     model::{Body, Job, Workflow},
+    rules::{group_of, same_group},
     span::{Span, Spanned},
     suggest::did_you_mean,
     token::Token,
@@ -18,10 +19,10 @@ use crate::{
 const LISTED: usize = 30;
 
 /// Checks what a job gives to the workflow that it calls; the places are those of the caller.
-pub fn check_call(job: &Job, called: &Workflow) -> Vec<Diagnostic> {
+pub fn check_call(workflow: &Workflow, job: &Job, target: &Workflow) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let Body::Call { uses, with, secrets } = &job.body else { return diagnostics };
-    let Some(call) = &called.on.call else {
+    let Some(call) = &target.on.call else {
         let message = format!("'{}' cannot be called", uses.value);
         diagnostics.push(
             Diagnostic::error("not-callable", uses.span, message)
@@ -29,11 +30,35 @@ pub fn check_call(job: &Job, called: &Workflow) -> Vec<Diagnostic> {
         );
         return diagnostics;
     };
+    shared_group(workflow, job, (uses, target), &mut diagnostics);
     inputs(uses.span, with.as_ref(), call, &mut diagnostics);
     if secrets.as_ref().and_then(|secrets| secrets.as_literal()) != Some("inherit") {
         self::secrets(uses.span, secrets.as_ref(), call, &mut diagnostics);
     }
     diagnostics
+}
+
+/// Warns where the called workflow waits for a group that its caller holds.
+fn shared_group(
+    workflow: &Workflow,
+    job: &Job,
+    (uses, target): (&Spanned<String>, &Workflow),
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let Some((wanted, _)) = target.concurrency.as_ref().and_then(group_of) else { return };
+    let held = [(&workflow.concurrency, "this workflow"), (&job.concurrency, "this job")];
+    for (concurrency, holder) in held {
+        // Both are evaluated with the caller's contexts, so that equal words are equal groups.
+        let Some((group, span)) = concurrency.as_ref().and_then(group_of) else { continue };
+        if same_group(group, wanted) {
+            let message = format!("'{}' waits for a group that {holder} holds", uses.value);
+            diagnostics.push(
+                Diagnostic::warning("group-of-caller", uses.span, message)
+                    .related(span, "held here")
+                    .hinted("give one of them another group"),
+            );
+        }
+    }
 }
 
 /// Checks what a step gives to a local action; GitHub warns of what the action does not take.
@@ -163,7 +188,7 @@ mod tests {
         let text = format!("on: push\njobs:\n  a:\n    uses: ./.github/workflows/b.yml\n{call}");
         let caller = read(Source::new("a.yml", text)).value.unwrap();
         let target = read(Source::new("b.yml", CALLED)).value.unwrap();
-        let found = check_call(&caller.jobs["a"], &target);
+        let found = check_call(&caller, &caller.jobs["a"], &target);
         let found: Vec<_> = found.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
         assert_eq!(found, expected, "{call}");
     }
@@ -202,10 +227,26 @@ mod tests {
     }
 
     #[test]
+    fn a_called_workflow_does_not_wait_for_its_caller() {
+        let group = "concurrency: 'ci-${{ github.ref }}'\n";
+        let text =
+            format!("on: workflow_call\n{group}jobs: {{a: {{runs-on: x, steps: [run: x]}}}}\n");
+        let target = read(Source::new("b.yml", text)).value.unwrap();
+        let outer = format!("on: push\n{group}jobs: {{a: {{uses: ./.github/workflows/b.yml}}}}\n");
+        let inner = "on: push\njobs: {a: {uses: ./.github/workflows/b.yml, concurrency: 'CI-${{github.ref}}'}}\n";
+        let other = "on: push\njobs: {a: {uses: ./.github/workflows/b.yml, concurrency: ci}}\n";
+        for (text, expected) in [(outer.as_str(), 1), (inner, 1), (other, 0)] {
+            let caller = read(Source::new("a.yml", text)).value.unwrap();
+            let found = check_call(&caller, &caller.jobs["a"], &target);
+            assert_eq!(found.iter().filter(|d| d.code == "group-of-caller").count(), expected);
+        }
+    }
+
+    #[test]
     fn a_workflow_says_that_it_may_be_called() {
         let caller = "on: push\njobs: {a: {uses: ./.github/workflows/a.yml}}\n";
         let caller = read(Source::new("a.yml", caller)).value.unwrap();
-        let found = check_call(&caller.jobs["a"], &caller);
+        let found = check_call(&caller, &caller.jobs["a"], &caller);
         assert_eq!(found[0].code, "not-callable");
     }
 }

@@ -6,6 +6,7 @@ mod filter;
 mod identifier;
 mod input;
 mod needs;
+mod reference;
 mod schedule;
 mod step;
 
@@ -15,7 +16,7 @@ use crate::{
     model::{Body, Workflow},
 };
 
-pub(crate) use concurrency::group as group_of;
+pub(crate) use concurrency::{group as group_of, same as same_group};
 
 /// Checks a workflow.
 pub(crate) fn check(workflow: &Workflow) -> Vec<Diagnostic> {
@@ -27,6 +28,7 @@ pub(crate) fn check(workflow: &Workflow) -> Vec<Diagnostic> {
     schedule::check(&workflow.on, &mut diagnostics);
     input::check(&workflow.on, &mut diagnostics);
     call::check(workflow, &mut diagnostics);
+    reference::check(workflow, &mut diagnostics);
     for job in workflow.jobs.values() {
         if let Body::Steps { steps, .. } = &job.body {
             step::check(steps, &mut diagnostics);
@@ -41,6 +43,7 @@ pub(crate) fn check_action(action: &Action) -> Vec<Diagnostic> {
     if let Runs::Composite { steps } = &action.runs {
         step::check(steps, &mut diagnostics);
     }
+    reference::check_action(action, &mut diagnostics);
     for diagnostic in &mut diagnostics {
         // Published actions repeat ids; there the last step of a name is the one that counts.
         if diagnostic.code == "duplicate-id" {

@@ -74,22 +74,34 @@ impl Report<'_> {
     fn add(&mut self, finding: &Finding) {
         self.files += 1;
         self.faulty += usize::from(!finding.diagnostics.is_empty());
+        let mut foreign = finding.diagnostics.iter().filter(|found| found.code == FOREIGN).count();
         for diagnostic in &finding.diagnostics {
             match diagnostic.severity {
                 Severity::Error => self.errors += 1,
                 Severity::Warning => self.warnings += 1,
             }
             match self.session.format {
-                Format::Human => {
-                    self.session.line(&diagnostics::render(&finding.source, diagnostic));
-                    self.session.line("");
-                }
                 Format::Json => self.session.line(&diagnostic.to_json(&finding.source).to_string()),
+                // Most workflows use many, and one says it all.
+                Format::Human if diagnostic.code == FOREIGN => {
+                    if foreign > 0 {
+                        self.draw(&finding.source, &with_others(diagnostic, foreign - 1));
+                        foreign = 0;
+                    }
+                }
+                Format::Human => self.draw(&finding.source, diagnostic),
             }
-            if self.session.surroundings.in_github_actions() {
+            // What only Interlock cannot run is of no concern to a job on GitHub.
+            let concerns_github = !diagnostic.code.starts_with("unsupported-");
+            if concerns_github && self.session.surroundings.in_github_actions() {
                 self.session.note(&annotation(&finding.source, diagnostic));
             }
         }
+    }
+
+    fn draw(&self, source: &Source, diagnostic: &Diagnostic) {
+        self.session.line(&diagnostics::render(source, diagnostic));
+        self.session.line("");
     }
 
     /// Prints the counts.
@@ -107,6 +119,20 @@ impl Report<'_> {
             "files": self.files, "errors": self.errors, "warnings": self.warnings
         }))
     }
+}
+
+/// The code of an action of another repository.
+const FOREIGN: &str = "unsupported-action";
+
+/// Adds how many more there are.
+fn with_others(diagnostic: &Diagnostic, others: usize) -> Diagnostic {
+    let mut diagnostic = diagnostic.clone();
+    if others > 0 {
+        let steps = if others == 1 { "step uses" } else { "steps use" };
+        diagnostic.message =
+            format!("{}, and {others} more {steps} such an action", diagnostic.message);
+    }
+    diagnostic
 }
 
 /// Counts things in words.

@@ -49,7 +49,7 @@ pub(super) fn check(workflow: &Workflow, group: Group<'_>, found: &mut Vec<Diagn
             | "pull_request_review_comment" => (
                 "cancelled-by-comment",
                 format!(
-                    "any '{event}' cancels what is in progress here, before an 'if' is looked at"
+                    "on GitHub any '{event}' cancels what is in progress here, before an 'if' is looked at"
                 ),
             ),
             "issues" | "pull_request" | "pull_request_target" | "discussion" => {
@@ -61,7 +61,7 @@ pub(super) fn check(workflow: &Workflow, group: Group<'_>, found: &mut Vec<Diagn
                 (
                     "cancelled-by-label",
                     format!(
-                        "'{event}' with {what} cancels what is in progress here, before an 'if' is \
+                        "on GitHub '{event}' with {what} cancels what is in progress here, before an 'if' is \
                          looked at"
                     ),
                 )

@@ -42,7 +42,7 @@ pub(crate) fn group(concurrency: &Spanned<Token>) -> Option<(&Template, crate::s
 /// Returns whether two groups are equal whatever their expressions come to.
 ///
 /// White space inside `${{ }}` does not count, and neither does case.
-fn same(left: &Template, right: &Template) -> bool {
+pub(crate) fn same(left: &Template, right: &Template) -> bool {
     let key = |template: &Template| normal(template.source()).to_lowercase();
     key(left) == key(right)
 }

@@ -144,3 +144,45 @@ fn schedules_have_five_fields() {
           = hint: the fields are minute, hour, day of the month, month and day of the week
         ");
 }
+
+#[test]
+fn expressions_name_what_is_there() {
+    let text = "on: {workflow_dispatch: {inputs: {a: {}}}}\njobs:\n  a: {runs-on: x, steps: [run: x]}\n  b:\n    \
+        needs: a\n    runs-on: x\n    if: needs.A.result == needs.c.result\n    \
+        outputs: {o: '${{ steps.two.outputs.x }}', p: '${{ steps.three.outputs.x }}'}\n    steps:\n      \
+        - id: one\n        run: 'é ${{ inputs.A }} ${{ inputs.b }}'\n      - id: two\n        \
+        if: ${{ steps.one.outcome == steps.two.outcome }}\n        run: x\n";
+    insta::assert_snapshot!(said(text), @r"
+        warning[unknown-reference]: there is no job 'c' here, so that this is empty
+         --> ci.yml:7:27
+          |
+        7 |     if: needs.A.result == needs.c.result
+          |                           ^^^^^^^^^^^^^^
+          |
+          = hint: add it to 'needs' of this job; known here: 'a'
+
+        warning[unknown-reference]: there is no step 'three' here, so that this is empty
+         --> ci.yml:8:56
+          |
+        8 |     outputs: {o: '${{ steps.two.outputs.x }}', p: '${{ steps.three.outputs.x }}'}
+          |                                                        ^^^^^^^^^^^^^^^^^^^^^
+          |
+          = hint: a step before this one needs the 'id'; known here: 'one' and 'two'
+
+        warning[unknown-reference]: there is no input 'b' here, so that this is empty
+          --> ci.yml:11:37
+           |
+        11 |         run: 'é ${{ inputs.A }} ${{ inputs.b }}'
+           |                                     ^^^^^^^^
+           |
+           = hint: add it to 'inputs'; known here: 'a'
+
+        warning[unknown-reference]: there is no step 'two' here, so that this is empty
+          --> ci.yml:13:38
+           |
+        13 |         if: ${{ steps.one.outcome == steps.two.outcome }}
+           |                                      ^^^^^^^^^^^^^^^^^
+           |
+           = hint: a step before this one needs the 'id'; known here: 'one'
+        ");
+}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use workflow::{
-    Action, Body, Diagnostic, Runs, Severity, Source, Spanned, Step, StepAction, Token,
+    Action, Body, Diagnostic, Runs, Severity, Source, Spanned, Step, StepAction, Token, Workflow,
 };
 
 use crate::command::check::local::{self, Tree};
@@ -66,7 +66,7 @@ fn workflow(tree: &Tree, source: Source, actions: &mut BTreeSet<String>) -> Find
         diagnostics.extend(workflow::faults(workflow));
         for job in workflow.jobs.values() {
             match &job.body {
-                Body::Call { uses, .. } => called(tree, job, uses, &mut diagnostics),
+                Body::Call { uses, .. } => called(tree, (workflow, job), uses, &mut diagnostics),
                 Body::Steps { steps, .. } => used(tree, steps, actions, &mut diagnostics),
             }
         }
@@ -110,7 +110,7 @@ fn as_warning(mut diagnostic: Diagnostic) -> Diagnostic {
 /// Checks the call of a workflow of this repository.
 fn called(
     tree: &Tree,
-    job: &workflow::Job,
+    (caller, job): (&Workflow, &workflow::Job),
     uses: &Spanned<String>,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
@@ -124,7 +124,7 @@ fn called(
         Some(Err(_)) => {}
         Some(Ok(source)) => {
             if let Some(target) = workflow::read(source).value {
-                diagnostics.extend(workflow::check_call(job, &target));
+                diagnostics.extend(workflow::check_call(caller, job, &target));
             }
         }
     }
