@@ -29,7 +29,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs named commands at once, each with one true result.
-    Parallel(command::parallel::Parallel),
+    Parallel(Box<command::parallel::Parallel>),
     /// Says what is wrong with workflows and local actions, before anything starts.
     Check(command::check::Check),
     /// Prints the script that completes Interlock's commands in a shell.
@@ -38,6 +38,8 @@ enum Command {
     Doctor(command::doctor::Doctor),
     /// Evaluates one expression, exactly as GitHub does, and prints its value.
     Eval(command::eval::Eval),
+    /// Decides, once, whether a piece of work goes on, before it starts.
+    Guard(command::guard::Guard),
     /// Says what events would start, and why or why not, without running anything.
     Plan(command::plan::Plan),
     /// Runs workflows side by side on this machine, as GitHub would.
@@ -89,6 +91,7 @@ fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
         Command::Completions(command) => command.run::<Arguments>(session),
         Command::Doctor(command) => command.run(session),
         Command::Eval(command) => command.run(session),
+        Command::Guard(command) => command.run(session),
         Command::Plan(command) => command.run(session),
         Command::Run(command) => command.run(session),
         Command::Workspace(command) => command.run(session),

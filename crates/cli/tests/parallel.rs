@@ -6,6 +6,8 @@ mod background;
 mod desk;
 #[path = "parallel/endings.rs"]
 mod endings;
+#[path = "parallel/milestones.rs"]
+mod milestones;
 #[path = "parallel/output.rs"]
 mod output;
 #[path = "../../runner/tests/hunt/quarry.rs"]

@@ -9,6 +9,7 @@ mod jobs_file;
 mod junit;
 mod keeper;
 mod narrator;
+mod occasions;
 mod plan;
 mod present;
 mod summary;
@@ -18,7 +19,6 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use runner::guardian::{self, Role};
 
-use self::execute::execute;
 use self::files::Files;
 use self::flags::PlanFlags;
 use self::plan::Plan;
@@ -42,7 +42,7 @@ pub(crate) struct Parallel {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Starts the jobs and returns at once; `parallel wait` collects their results.
-    Start(background::Start),
+    Start(Box<background::Start>),
     /// Waits for jobs that `parallel start` began, and reports as if they had run now.
     Wait(background::Wait),
 }
@@ -66,13 +66,13 @@ fn run(flags: &PlanFlags, keep_in: Option<PathBuf>, session: &Session) -> Result
     }
     let files = Files::prepare(flags, session)?;
     let keeper = keeper::Keeper::begin(session, keep_in)?;
-    let summary = execute(&plan, &files, keeper.run(), session)?;
+    let summary = occasions::run(flags, &plan, &files, keeper.run(), session)?;
     if keeper.keep(&summary)? {
         files.write(&summary)?;
     } else {
         present::present(&summary, &files, session)?;
     }
-    Ok(summary.exit())
+    Ok(summary.exit(session.no(false)))
 }
 
 fn front(departure: &guardian::Departure, session: &Session) -> Exit {

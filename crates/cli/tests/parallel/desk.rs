@@ -31,7 +31,13 @@ impl Desk {
         let mut command = Command::new(env!("CARGO_BIN_EXE_interlock"));
         command.arg("parallel").args(arguments).current_dir(self.0.path());
         command.env("INTERLOCK_STATE_DIR", self.path("state"));
-        for name in ["GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "RUNNER_TEMP"] {
+        for name in [
+            "GITHUB_ACTIONS",
+            "GITHUB_OUTPUT",
+            "GITHUB_STEP_SUMMARY",
+            "RUNNER_TEMP",
+            "INTERLOCK_STORE",
+        ] {
             command.env_remove(name);
         }
         command

@@ -127,7 +127,7 @@ impl Wait {
         tell(&summary, session)?;
         // It is collected once; the logs stay.
         let _stays = fs::remove_dir_all(&place);
-        Ok(if interrupted { Exit::Interrupted } else { summary.exit() })
+        Ok(if interrupted { Exit::Interrupted } else { summary.exit(session.no(false)) })
     }
 }
 

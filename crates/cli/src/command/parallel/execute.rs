@@ -2,18 +2,17 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use runner::fanout::{
-    self, Notice, Outcome, Printer, PrinterHandle, Report, Request, Spool, Start,
+    self, Notice, Outcome, Printer, PrinterHandle, Report, Request, Schedule, Spool, Start,
 };
 use runner::interrupt::Interrupts;
 use runner::process::{Cause, Ending, Exit as ProcessExit, Finished, Limits, Token, Tree};
 use tokio::sync::mpsc;
 
-use super::files::Files;
 use super::flags::Order;
 use super::invoke::{Invocation, environment};
 use super::narrator::{Style, narrate, prefix};
@@ -46,48 +45,55 @@ struct Remarks {
     log_error: Option<String>,
 }
 
-/// Runs all jobs to their ends.
-pub(crate) fn execute(
-    plan: &Plan,
-    files: &Files,
-    run: &Token,
+/// What the jobs are run for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Occasion<'a> {
+    pub(crate) plan: &'a Plan,
+    /// Where the logs go this time.
+    pub(crate) logs: &'a Path,
+    pub(crate) order: Order,
+    pub(crate) run: &'a Token,
+    /// What the jobs are told about it.
+    pub(crate) environment: &'a [(&'a str, String)],
+}
+
+/// Runs all jobs to their ends; `lost` ends them before.
+pub(crate) async fn execute(
+    occasion: Occasion<'_>,
+    interrupts: &mut Interrupts,
+    lost: impl Future<Output = ()>,
     session: &Session,
 ) -> Result<Summary, Failure> {
-    let unavailable = |error: std::io::Error| Failure::from_error(Exit::Unavailable, &error);
-    // One thread is enough: the work is done by the jobs, and the printer has its own.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(unavailable)?.block_on(async {
-        let mut interrupts = Interrupts::listen().map_err(unavailable)?;
-        // JSON has standard output for itself.
-        let output: Box<dyn Write + Send> = match session.format {
-            Format::Human => Box::new(std::io::stdout()),
-            Format::Json => Box::new(std::io::stderr()),
-        };
-        let printer = Printer::new(output).map_err(unavailable)?;
-        let shared = Arc::new(Shared::new(plan, files, run, printer.handle()));
-        let began = Instant::now();
-        let style = Style { order: files.order, folds: session.surroundings.in_github_actions() };
-        let (reports, interrupted) =
-            conduct(plan, &shared, style, printer.handle(), &mut interrupts).await?;
-        let summary = shared.summarize(&reports, interrupted, files, began);
-        drop(shared);
-        printer.finish().await;
-        Ok(summary)
-    })
+    // JSON has standard output for itself.
+    let output: Box<dyn Write + Send> = match session.format {
+        Format::Human => Box::new(std::io::stdout()),
+        Format::Json => Box::new(std::io::stderr()),
+    };
+    let printer = Printer::new(output);
+    let printer = printer.map_err(|error| Failure::from_error(Exit::Unavailable, &error))?;
+    let shared = Arc::new(Shared::new(occasion, printer.handle()));
+    let began = Instant::now();
+    let style = Style { order: occasion.order, folds: session.surroundings.in_github_actions() };
+    let jobs = shared.names.iter().cloned().zip(shared.logs.iter().cloned()).collect();
+    let tell = |notices| narrate(notices, printer.handle(), style, jobs);
+    let schedule = occasion.plan.schedule()?;
+    let (reports, interrupted) = conduct(schedule, &shared, tell, interrupts, lost).await;
+    let summary = shared.summarize(&reports, interrupted, occasion.logs, began);
+    drop(shared);
+    printer.finish().await;
+    Ok(summary)
 }
 
 /// Drives the schedule, listens for signals and tells what happens, all at once.
-async fn conduct(
-    plan: &Plan,
+async fn conduct<T: Future<Output = ()>>(
+    schedule: Schedule,
     shared: &Arc<Shared>,
-    style: Style,
-    printer: PrinterHandle,
+    tell: impl FnOnce(mpsc::UnboundedReceiver<Notice>) -> T,
     interrupts: &mut Interrupts,
-) -> Result<(Vec<Report>, bool), Failure> {
-    let schedule = plan.schedule()?;
+    lost: impl Future<Output = ()>,
+) -> (Vec<Report>, bool) {
     let (requester, requests) = mpsc::unbounded_channel();
     let (notify, notices) = mpsc::unbounded_channel::<Notice>();
-    let jobs = shared.names.iter().cloned().zip(shared.logs.iter().cloned()).collect();
     let work = |start: Start| attempt(Arc::clone(shared), start);
     let drive = async move {
         let observe = |notice| {
@@ -96,33 +102,40 @@ async fn conduct(
         };
         fanout::drive(schedule, requests, work, observe).await
     };
-    let tell = narrate(notices, printer, style, jobs);
     let mut interrupted = false;
     let listen = async {
+        tokio::pin!(lost);
+        let mut is_lost = false;
         loop {
-            interrupts.next().await;
-            interrupted = true;
+            tokio::select! {
+                _ = interrupts.next() => interrupted = true,
+                () = &mut lost, if !is_lost => is_lost = true,
+            }
             // If it is already over, nobody listens.
             let _heard = requester.send(Request::Cancel);
         }
     };
+    let tell = tell(notices);
     let reports = tokio::select! {
         (reports, ()) = async { tokio::join!(drive, tell) } => reports,
         () = listen => Vec::new(),
     };
-    Ok((reports, interrupted))
+    (reports, interrupted)
 }
 
 impl Shared {
-    fn new(plan: &Plan, files: &Files, run: &Token, printer: PrinterHandle) -> Self {
+    fn new(occasion: Occasion<'_>, printer: PrinterHandle) -> Self {
+        let plan = occasion.plan;
         let count = plan.tasks.len();
+        let more = occasion.environment.iter();
+        let more = more.map(|(name, value)| (OsString::from(*name), OsString::from(value)));
         Self {
             shell: plan.shell.clone(),
-            environment: environment(),
-            logs: plan.tasks.iter().map(|task| files.logs.join(&task.log)).collect(),
+            environment: environment().into_iter().chain(more).collect(),
+            logs: plan.tasks.iter().map(|task| occasion.logs.join(&task.log)).collect(),
             names: plan.tasks.iter().map(|task| task.job.name.clone()).collect(),
-            run: run.clone(),
-            live: (files.order == Order::Interleaved).then_some(printer),
+            run: occasion.run.clone(),
+            live: (occasion.order == Order::Interleaved).then_some(printer),
             tasks: plan.tasks.clone(),
             remarks: Mutex::new(vec![Remarks::default(); count]),
         }
@@ -139,7 +152,7 @@ impl Shared {
         &self,
         reports: &[Report],
         interrupted: bool,
-        files: &Files,
+        logs: &Path,
         began: Instant,
     ) -> Summary {
         let remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,8 +163,10 @@ impl Shared {
         Summary {
             result: overall(&jobs, interrupted),
             duration_ms: milliseconds(began.elapsed()),
-            log_dir: files.logs.clone(),
-            milestone: None,
+            log_dir: logs.to_owned(),
+            milestones: Vec::new(),
+            note: None,
+            lost: None,
             log_errors: remarks.iter().filter_map(|remarks| remarks.log_error.clone()).collect(),
             jobs,
         }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 
+use crate::command::milestone::question::Question;
+
 /// What runs, and how; the same for `parallel` and `parallel start`.
 #[derive(Debug, Args)]
 pub(crate) struct PlanFlags {
@@ -38,6 +40,11 @@ pub(crate) struct PlanFlags {
     /// How long a job that names no timeout may take, as in `90s` or `1h 30m`.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Run the jobs only if the value of KEY has crossed a boundary, once for each, and report it done.
+    #[arg(long, value_name = "KEY", help_heading = "Milestones")]
+    pub(crate) on_milestone: Option<String>,
+    #[command(flatten, next_help_heading = "Milestones")]
+    pub(crate) question: Question,
 }
 
 /// How output is shown.

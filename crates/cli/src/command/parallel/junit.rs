@@ -32,7 +32,7 @@ pub(crate) fn render(summary: &Summary) -> String {
 const WRITTEN: &str = "a string takes all that is written";
 
 fn case(text: &mut String, row: &Row) {
-    let (name, time) = (escape(&row.name), seconds(row.duration_ms));
+    let (name, time) = (escape(&row.title()), seconds(row.duration_ms));
     let head = format!("    <testcase classname=\"parallel\" name=\"{name}\" time=\"{time}\"");
     if row.passed() {
         return writeln!(text, "{head}/>").expect(WRITTEN);

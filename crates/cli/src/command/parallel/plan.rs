@@ -49,6 +49,15 @@ pub(crate) struct Defaults {
 impl Plan {
     /// Reads flags and file; flags win, and their jobs come after those of the file.
     pub(crate) fn read(flags: &PlanFlags, session: &Session) -> Result<Self, Failure> {
+        match &flags.on_milestone {
+            // The value is read here, too, where a fault in it still ends everything.
+            Some(_) => drop(flags.question.value(session)?),
+            None if flags.question.is_put() => {
+                let what = "a value and boundaries are only for --on-milestone KEY";
+                return Err(Failure::new(Exit::Usage, what));
+            }
+            None => {}
+        }
         let (mut tasks, defaults) = match &flags.file {
             Some(path) => jobs_file::read(path, session)?,
             None => (Vec::new(), Defaults::default()),

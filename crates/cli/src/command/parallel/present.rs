@@ -8,7 +8,7 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 
 use super::files::Files;
-use super::summary::{Row, Summary, spoken};
+use super::summary::{Overall, Row, Summary, spoken};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::{Format, Level, Session};
@@ -32,14 +32,21 @@ pub(crate) fn present(summary: &Summary, files: &Files, session: &Session) -> Re
 /// Reports everywhere but in files that were asked for by name.
 pub(crate) fn tell(summary: &Summary, session: &Session) -> Result<(), Failure> {
     match session.format {
+        Format::Human if summary.jobs.is_empty() => {}
         Format::Human => session.line(table(summary).trim_end()),
         Format::Json => {
             let text = serde_json::to_string(summary);
             session.line(&text.expect("a summary has only texts and numbers"));
         }
     }
+    if let (Some(note), Format::Human) = (&summary.note, session.format) {
+        session.line(note);
+    }
     annotate(summary, session);
     let outputs = outputs(summary, session);
+    if summary.jobs.is_empty() {
+        return outputs;
+    }
     session.summarize(&markdown(summary)).and(outputs)
 }
 
@@ -48,7 +55,7 @@ fn table(summary: &Summary) -> String {
     let row = |row: &Row| {
         let policy = if row.critical { "critical" } else { "advisory" };
         let log = row.log.as_ref().map(|log| below(log, &summary.log_dir)).unwrap_or_default();
-        [row.name.clone(), result(row), policy.to_owned(), spoken(row.duration_ms), log]
+        [row.title(), result(row), policy.to_owned(), spoken(row.duration_ms), log]
     };
     let rows: Vec<[String; 5]> = summary.jobs.iter().map(row).collect();
     let width = |column: usize| {
@@ -119,7 +126,10 @@ fn annotate(summary: &Summary, session: &Session) {
         let policy = if row.critical { "critical" } else { "advisory" };
         let log = row.log.as_ref().map(|log| format!(", log: {}", log.display()));
         let text = format!("{} ({policy}){}", result(row), log.unwrap_or_default());
-        session.annotate(level, &row.name, &text);
+        session.annotate(level, &row.title(), &text);
+    }
+    if let Some(lost) = &summary.lost {
+        session.annotate(Level::Error, "milestone", lost);
     }
     for error in &summary.log_errors {
         session.annotate(Level::Error, "logs", error);
@@ -136,7 +146,8 @@ fn markdown(summary: &Summary) -> String {
     text.push_str("| | Job | Result | If it fails | Time |\n|---|---|---|---|---:|\n");
     for row in summary.jobs.iter().take(MOST_ROWS) {
         let policy = if row.critical { "critical" } else { "advisory" };
-        let (name, result, time) = (cell(&row.name), cell(&result(row)), spoken(row.duration_ms));
+        let (name, result, time) =
+            (cell(&row.title()), cell(&result(row)), spoken(row.duration_ms));
         writeln!(text, "| {} | {name} | {result} | {policy} | {time} |", sign(row)).expect(WRITTEN);
     }
     if let Some(more) = summary.jobs.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
@@ -149,7 +160,7 @@ fn markdown(summary: &Summary) -> String {
         let lines: Vec<_> = tail.lines().collect();
         let last = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
         let fence = fence(&last);
-        let name = cell(&row.name);
+        let name = cell(&row.title());
         write!(
             text,
             "\n<details><summary>{name}: the last lines</summary>\n\n{fence}text\n{last}\n{fence}\n\n</details>\n"
@@ -199,11 +210,24 @@ pub(crate) fn tail(log: &Path, most: u64) -> String {
     read().unwrap_or_default()
 }
 
+/// Returns one row for each name: the first that did not pass, if there is one.
+fn worst(rows: &[Row]) -> Vec<&Row> {
+    let mut found: Vec<&Row> = Vec::new();
+    for row in rows {
+        match found.iter_mut().find(|other| other.name == row.name) {
+            Some(other) if other.passed() => *other = row,
+            Some(_) => {}
+            None => found.push(row),
+        }
+    }
+    found
+}
+
 /// Writes `NAME-result`, `NAME-exit-code`, `result` and where the logs are.
 fn outputs(summary: &Summary, session: &Session) -> Result<(), Failure> {
     let Some(path) = session.surroundings.output_file() else { return Ok(()) };
     let mut text = String::new();
-    for row in &summary.jobs {
+    for row in worst(&summary.jobs) {
         let code = row.exit_code.map(|code| code.to_string()).unwrap_or_default();
         writeln!(text, "{0}-result={1}\n{0}-exit-code={code}", row.name, row.result)
             .expect(WRITTEN);
@@ -213,6 +237,10 @@ fn outputs(summary: &Summary, session: &Session) -> Result<(), Failure> {
     let log_dir = summary.log_dir.display().to_string().replace(['\n', '\r'], " ");
     writeln!(text, "result={}\nwarnings={warnings}\nlog-dir={log_dir}", summary.result.word())
         .expect(WRITTEN);
+    let (any, list) = (!summary.milestones.is_empty(), &summary.milestones);
+    if any || summary.result == Overall::NoMilestone {
+        writeln!(text, "is-milestone={any}\nmilestones={list:?}").expect(WRITTEN);
+    }
     let file = OpenOptions::new().create(true).append(true).open(&path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
         Failure::new(Exit::Unavailable, format!("cannot write {}: {error}", path.display()))

@@ -14,9 +14,15 @@ pub(crate) struct Summary {
     pub(crate) result: Overall,
     pub(crate) duration_ms: u64,
     pub(crate) log_dir: PathBuf,
-    /// The boundary that the jobs worked for.
+    /// The boundaries that the jobs worked for.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) milestones: Vec<i64>,
+    /// What else there is to say, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) milestone: Option<String>,
+    pub(crate) note: Option<String>,
+    /// Why a boundary is not ours any more.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) lost: Option<String>,
     /// Logs that are not whole, and why.
     pub(crate) log_errors: Vec<String>,
     pub(crate) jobs: Vec<Row>,
@@ -24,7 +30,7 @@ pub(crate) struct Summary {
 
 /// All results in one word.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Overall {
     /// Every critical job passed.
     Passed,
@@ -32,6 +38,8 @@ pub(crate) enum Overall {
     Failed,
     /// Somebody interrupted it.
     Cancelled,
+    /// There was no reason to run anything.
+    NoMilestone,
 }
 
 impl Overall {
@@ -40,6 +48,7 @@ impl Overall {
             Self::Passed => "passed",
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
+            Self::NoMilestone => "no-milestone",
         }
     }
 }
@@ -48,6 +57,9 @@ impl Overall {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Row {
     pub(crate) name: String,
+    /// The boundary it worked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) milestone: Option<i64>,
     /// One word: `passed`, `failed`, `killed`, `timed-out`, `could-not-start`, `cancelled`, `skipped`.
     pub(crate) result: String,
     /// The word with its detail, for people.
@@ -83,6 +95,7 @@ impl Row {
         };
         Self {
             name: report.name.clone(),
+            milestone: None,
             result: report.verdict.word().to_owned(),
             detail: report.verdict.to_string(),
             reason,
@@ -101,18 +114,42 @@ impl Row {
     pub(crate) fn passed(&self) -> bool {
         self.result == Verdict::Passed.word()
     }
+
+    /// Returns the name by which people tell it from the same job for another boundary.
+    pub(crate) fn title(&self) -> String {
+        match self.milestone {
+            Some(milestone) => format!("{milestone}: {}", self.name),
+            None => self.name.clone(),
+        }
+    }
 }
 
 impl Summary {
-    /// Returns the exit code of it all.
-    pub(crate) fn exit(&self) -> Exit {
+    /// Returns the exit code of it all; `no` is that of having had nothing to do.
+    pub(crate) fn exit(&self, no: Exit) -> Exit {
         match self.result {
+            Overall::NoMilestone => no,
+            _ if self.lost.is_some() => Exit::Lost,
             Overall::Cancelled => Exit::Interrupted,
             Overall::Failed => Exit::Failed,
             // Everything went well, and yet what was promised is not there.
             Overall::Passed if !self.log_errors.is_empty() => Exit::Failed,
             Overall::Passed => Exit::Done,
         }
+    }
+
+    /// Adds what the same jobs came to for another boundary.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.result = match (self.result, other.result) {
+            (Overall::Cancelled, _) | (_, Overall::Cancelled) => Overall::Cancelled,
+            (Overall::Failed, _) | (_, Overall::Failed) => Overall::Failed,
+            (_, result) => result,
+        };
+        self.duration_ms += other.duration_ms;
+        self.milestones.extend(other.milestones);
+        self.log_errors.extend(other.log_errors);
+        self.lost = self.lost.take().or(other.lost);
+        self.jobs.extend(other.jobs);
     }
 
     /// Returns the jobs that did not pass and need not.
