@@ -73,6 +73,25 @@ impl From<store::Error> for Failure {
     }
 }
 
+impl From<coord::Error> for Failure {
+    fn from(error: coord::Error) -> Self {
+        let (exit, hint) = match error.kind() {
+            coord::ErrorKind::Unavailable | coord::ErrorKind::Denied => (
+                Exit::Unavailable,
+                "`interlock doctor --store URL` shows what the store can and cannot do",
+            ),
+            coord::ErrorKind::Corrupt => {
+                (Exit::Unknown, "nothing was taken for free; somebody has to look at the record")
+            }
+            coord::ErrorKind::Unknown => {
+                (Exit::Unknown, "call again: what was written is found, and not written twice")
+            }
+            coord::ErrorKind::Unsupported => return Self::from_error(Exit::Usage, &error),
+        };
+        Self::from_error(exit, &error).hinted(hint)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

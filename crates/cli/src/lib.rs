@@ -4,12 +4,16 @@
 //! **Invariant:** only this crate chooses exit codes and writes hints.
 
 mod arguments;
+mod caller;
 mod command;
 mod exit;
 mod failure;
+mod keeper;
+mod kept;
 mod session;
 mod settings;
 mod surroundings;
+mod wrapped;
 
 use std::process::ExitCode;
 

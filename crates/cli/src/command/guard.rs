@@ -1,0 +1,258 @@
+//! `interlock guard`: decides, once, whether a piece of work goes on.
+
+mod close;
+mod digest;
+mod present;
+mod wrap;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use coord::claim::{Claimant, OnChanged, Outcome, Subject};
+use coord::{Fence, Token};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::Store;
+
+use self::close::{Close, Done};
+use self::digest::DigestFlags;
+use self::wrap::Wrap;
+use crate::caller::{Caller, StoreFlags};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::kept::Kept;
+use crate::session::{Level, Session};
+use crate::settings::duration;
+
+/// The arguments of `interlock guard`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct Guard {
+    #[command(subcommand)]
+    action: Option<Action>,
+    /// What the work is about, such as `issue-123`.
+    #[arg(value_name = "KEY", required = true)]
+    key: Option<String>,
+    #[command(flatten)]
+    flags: ClaimFlags,
+    /// How long the claim lasts unless it is renewed, such as `90m`.
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1h")]
+    ttl: Duration,
+    /// Exit with 3 for "no" also where step outputs carry the answer.
+    #[arg(long)]
+    exit_code: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Claims, runs a command, renews meanwhile, and closes by its exit code.
+    Run(Wrap),
+    /// Lets a claim last another length.
+    Renew(Close),
+    /// Closes a claim: the work is done.
+    Done(Done),
+    /// Closes a claim: the work has failed, and may be tried again.
+    Failed(Close),
+    /// Forgets a claim and what was done under it, so that the work may be done again.
+    Forget(Close),
+    /// Shows what is known of a piece of work.
+    Show(close::Show),
+}
+
+/// What is claimed, and what if that is not possible.
+#[derive(Clone, Debug, Args)]
+struct ClaimFlags {
+    #[command(flatten)]
+    digest: DigestFlags,
+    /// What if the key is claimed, or done, with another digest.
+    #[arg(long, value_enum, default_value_t = Changed::Supersede, value_name = "WHAT")]
+    on_changed: Changed,
+    /// What if nobody can say.
+    #[arg(long, value_enum, default_value_t = OnUnknown::Fail, value_name = "WHAT")]
+    on_unknown: OnUnknown,
+    #[command(flatten)]
+    store: StoreFlags,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Changed {
+    /// Take the place of the other work, under a larger fence.
+    Supersede,
+    /// Wait until the other work has ended.
+    Wait,
+    /// Stop.
+    Stop,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OnUnknown {
+    /// End with an error.
+    Fail,
+    /// Go on with the work.
+    Proceed,
+    /// Leave the work.
+    Skip,
+}
+
+/// A piece of work, and how it is claimed.
+#[derive(Debug)]
+struct Work {
+    key: String,
+    flags: ClaimFlags,
+    ttl: Duration,
+}
+
+/// What a later call has to show.
+#[derive(Debug, Serialize, Deserialize)]
+struct Proof {
+    key: String,
+    fence: Fence,
+}
+
+/// The answer to "does this piece of work go on?".
+#[derive(Debug)]
+enum Answer {
+    /// The store has answered.
+    Known(Outcome),
+    /// It could not be found out.
+    Unknown(String),
+    /// There is no store, and that is accepted.
+    Disabled,
+}
+
+impl Guard {
+    pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
+        match self.action {
+            Some(Action::Run(wrap)) => wrap.run(session),
+            Some(Action::Renew(close)) => close.renew(session),
+            Some(Action::Done(done)) => done.run(session),
+            Some(Action::Failed(close)) => close.failed(session),
+            Some(Action::Forget(close)) => close.forget(session),
+            Some(Action::Show(show)) => show.run(session),
+            None => {
+                let key = self.key.ok_or_else(|| {
+                    Failure::new(Exit::Usage, "guard needs a key")
+                        .hinted("for example `interlock guard issue-123 --digest \"$PROMPT\"`")
+                })?;
+                let work = Work { key, flags: self.flags, ttl: self.ttl };
+                session.block_on(decide(&work, self.exit_code, session))?
+            }
+        }
+    }
+}
+
+async fn decide(work: &Work, exit_code: bool, session: &Session) -> Result<Exit, Failure> {
+    let flags = &work.flags;
+    let digest = flags.digest.digest(session)?;
+    let caller = Caller::of(session).await;
+    let answer = match flags.store.open(session).await {
+        Ok(None) => Ok(Answer::Disabled),
+        Ok(Some(store)) => work.ask(store, &caller, digest.clone()).await,
+        Err(failure) => Err(failure),
+    };
+    let answer = flags.or_unknown(answer)?;
+    let proceeds = flags.proceeds(&answer);
+    if let Answer::Known(Outcome::Won { fence, .. }) = &answer {
+        let proof = Proof { key: work.key.clone(), fence: *fence };
+        kept(session, &caller, &work.key)?.save(&proof)?;
+    }
+    present::present(&work.key, digest.as_deref(), &answer, proceeds, session)?;
+    Ok(if proceeds { Exit::Done } else { session.no(exit_code) })
+}
+
+impl Work {
+    fn subject(&self, store: Arc<dyn Store>, caller: &Caller) -> Subject {
+        Subject::new(store, Arc::clone(&caller.clock), &caller.scope(), &self.key)
+    }
+
+    /// Claims, and waits where that was asked for.
+    async fn ask(
+        &self,
+        store: Arc<dyn Store>,
+        caller: &Caller,
+        digest: Option<String>,
+    ) -> Result<Answer, Failure> {
+        let claimant = Claimant {
+            token: Token::random(),
+            who: caller.who.clone(),
+            digest,
+            ttl: self.ttl,
+            on_changed: match self.flags.on_changed {
+                Changed::Supersede => OnChanged::Supersede,
+                Changed::Wait => OnChanged::Wait,
+                Changed::Stop => OnChanged::Stop,
+            },
+            at: Timestamp::now(),
+        };
+        let waits = |outcome: &Outcome| {
+            self.flags.on_changed == Changed::Wait && matches!(outcome, Outcome::Changed { .. })
+        };
+        let outcome = self.subject(store, caller).claim_in_turn(&claimant, waits).await?;
+        Ok(Answer::Known(outcome))
+    }
+}
+
+impl ClaimFlags {
+    /// Turns "could not find out" into an answer, unless it is an error for the caller.
+    fn or_unknown(&self, answer: Result<Answer, Failure>) -> Result<Answer, Failure> {
+        let failure = match answer {
+            Ok(answer) => return Ok(answer),
+            Err(failure) => failure,
+        };
+        let is_open = matches!(failure.exit(), Exit::Unavailable | Exit::Unknown);
+        if !is_open || self.on_unknown == OnUnknown::Fail {
+            return Err(failure);
+        }
+        Ok(Answer::Unknown(failure.render()))
+    }
+
+    /// Says whether the work goes on.
+    fn proceeds(&self, answer: &Answer) -> bool {
+        match answer {
+            Answer::Known(Outcome::Won { .. }) | Answer::Disabled => true,
+            Answer::Known(_) => false,
+            Answer::Unknown(_) => self.on_unknown == OnUnknown::Proceed,
+        }
+    }
+}
+
+fn kept(session: &Session, caller: &Caller, key: &str) -> Result<Kept, Failure> {
+    Kept::new(session, "guard", &[&caller.scope(), key])
+}
+
+impl Answer {
+    /// Returns the word for it.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Known(Outcome::Won { .. }) => "won",
+            Self::Known(Outcome::Lost { .. }) => "lost",
+            Self::Known(Outcome::Replay { .. }) => "replay",
+            Self::Known(Outcome::Changed { .. }) => "changed",
+            Self::Unknown(_) => "unknown",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// Says, where people look, that work was left or goes on unprotected.
+fn make_visible(key: &str, answer: &Answer, text: &str, session: &Session) -> Result<(), Failure> {
+    let word = answer.word();
+    if word == "won" {
+        return Ok(());
+    }
+    let level = match answer {
+        Answer::Unknown(_) | Answer::Disabled => Level::Warning,
+        Answer::Known(_) => Level::Notice,
+    };
+    session.annotate(level, &format!("guard {key}: {word}"), text);
+    session.summarize(&format!("**guard `{}`: {word}.** {text}", key.replace('`', "'")))
+}
+
+/// Returns the fields of an answer that every command of this kind gives.
+fn base(key: &str, word: &str, proceeds: bool) -> serde_json::Map<String, serde_json::Value> {
+    let fields = json!({ "outcome": word, "key": key, "should_run": proceeds });
+    let serde_json::Value::Object(fields) = fields else { return serde_json::Map::new() };
+    fields
+}
