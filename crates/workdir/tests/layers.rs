@@ -21,6 +21,20 @@ struct World {
     workdirs: Workdirs,
 }
 
+/// A test that fails leaves no mount behind.
+impl Drop for World {
+    fn drop(&mut self) {
+        let Ok(table) = fs::read_to_string("/proc/self/mountinfo") else { return };
+        let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
+        for point in points.filter(|point| point.starts_with(self.directory.path())) {
+            drop(
+                rustix::mount::unmount(&point, rustix::mount::UnmountFlags::DETACH)
+                    .map_err(std::io::Error::from),
+            );
+        }
+    }
+}
+
 impl World {
     /// A repository with many files.
     fn new() -> Self {
