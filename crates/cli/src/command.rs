@@ -7,6 +7,7 @@ pub(crate) mod completions;
 pub(crate) mod diagnostics;
 pub(crate) mod doctor;
 pub(crate) mod eval;
+pub(crate) mod group;
 pub(crate) mod guard;
 pub(crate) mod milestone;
 pub(crate) mod parallel;

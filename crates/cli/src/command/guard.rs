@@ -1,7 +1,7 @@
 //! `interlock guard`: decides, once, whether a piece of work goes on.
 
 mod close;
-mod digest;
+pub(crate) mod digest;
 mod present;
 mod wrap;
 

@@ -103,6 +103,11 @@ impl Membership {
         &self.told
     }
 
+    /// Returns who entered what, and how.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
     /// Returns the token that proves the membership.
     pub fn token(&self) -> &Token {
         &self.entry.member.token

@@ -18,7 +18,7 @@ const MAX_PAYLOAD: u64 = 64 << 20;
 
 /// What the work is. All that is given counts; without any of it, all work on a key is the same.
 #[derive(Clone, Debug, Default, Args)]
-pub(super) struct DigestFlags {
+pub(crate) struct DigestFlags {
     /// The content of a file is what the work is; may be repeated.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     digest_of: Vec<PathBuf>,
@@ -34,8 +34,13 @@ pub(super) struct DigestFlags {
 }
 
 impl DigestFlags {
+    /// Takes fields of the event that a setting names.
+    pub(crate) fn of_fields(fields: &[String]) -> Self {
+        Self { payload_fields: fields.to_vec(), ..Self::default() }
+    }
+
     /// Computes the digest, or none if nothing was given.
-    pub(super) fn digest(&self, session: &Session) -> Result<Option<String>, Failure> {
+    pub(crate) fn digest(&self, session: &Session) -> Result<Option<String>, Failure> {
         if self.digest.is_none() && self.digest_of.is_empty() && self.payload_fields.is_empty() {
             return Ok(None);
         }
