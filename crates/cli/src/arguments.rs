@@ -20,14 +20,36 @@ struct Arguments {
     #[arg(short = 'C', long, global = true, value_name = "DIR")]
     directory: Option<PathBuf>,
     /// How results are printed.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
-    format: Format,
+    #[arg(long, global = true, value_enum, default_value_t = FormatFlag::Human, value_name = "FORMAT")]
+    format: FormatFlag,
     #[command(subcommand)]
     command: Command,
 }
 
+/// How results are printed, as people name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum FormatFlag {
+    /// Text for people.
+    Human,
+    /// JSON for programs, on standard output alone.
+    Json,
+    /// The same; a list is one object a line.
+    Jsonl,
+}
+
+impl From<FormatFlag> for Format {
+    fn from(flag: FormatFlag) -> Self {
+        match flag {
+            FormatFlag::Human => Self::Human,
+            FormatFlag::Json | FormatFlag::Jsonl => Self::Json,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Hands out each boundary that a count crosses, and accepts it as done once.
+    Milestone(command::milestone::Milestone),
     /// Runs named commands at once, each with one true result.
     Parallel(Box<command::parallel::Parallel>),
     /// Says what is wrong with workflows and local actions, before anything starts.
@@ -38,6 +60,8 @@ enum Command {
     Doctor(command::doctor::Doctor),
     /// Evaluates one expression, exactly as GitHub does, and prints its value.
     Eval(command::eval::Eval),
+    /// Keeps jobs anywhere to one at a time, as GitHub's `concurrency` does and beyond it.
+    Group(command::group::Group),
     /// Decides, once, whether a piece of work goes on, before it starts.
     Guard(command::guard::Guard),
     /// Says what events would start, and why or why not, without running anything.
@@ -58,7 +82,7 @@ pub(crate) fn main() -> ExitCode {
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
-    let format = arguments.format;
+    let format = arguments.format.into();
     let exit = session(&arguments).and_then(|session| dispatch(arguments.command, &session));
     exit.unwrap_or_else(|failure| report(&failure, format)).into()
 }
@@ -77,7 +101,8 @@ fn session(arguments: &Arguments) -> Result<Session, Failure> {
     }
     let settings = Settings::find(&directory)?;
     Ok(Session {
-        format: arguments.format,
+        format: arguments.format.into(),
+        lines: arguments.format == FormatFlag::Jsonl,
         surroundings: Surroundings::of_process(),
         settings,
         directory,
@@ -86,11 +111,13 @@ fn session(arguments: &Arguments) -> Result<Session, Failure> {
 
 fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
     match command {
+        Command::Milestone(command) => command.run(session),
         Command::Parallel(command) => command.run(session),
         Command::Check(command) => command.run(session),
         Command::Completions(command) => command.run::<Arguments>(session),
         Command::Doctor(command) => command.run(session),
         Command::Eval(command) => command.run(session),
+        Command::Group(command) => command.run(session),
         Command::Guard(command) => command.run(session),
         Command::Plan(command) => command.run(session),
         Command::Run(command) => command.run(session),

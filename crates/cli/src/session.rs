@@ -15,7 +15,7 @@ use crate::settings::Settings;
 use crate::surroundings::Surroundings;
 
 /// How results are printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
     /// Text for people.
     #[default]
@@ -28,6 +28,8 @@ pub(crate) enum Format {
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) format: Format,
+    /// Whether lists are printed as one JSON object a line.
+    pub(crate) lines: bool,
     pub(crate) surroundings: Surroundings,
     pub(crate) settings: Settings,
     /// The directory that relative paths mean: `-C`, or the current one.

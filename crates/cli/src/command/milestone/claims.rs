@@ -7,7 +7,7 @@ use coord::milestone::{Book, Claimed, Closing, Report};
 use jiff::Timestamp;
 
 use super::question::Question;
-use crate::caller::Caller;
+use crate::caller::{Caller, StoreFlags};
 use crate::failure::Failure;
 use crate::keeper::{Lost, keep};
 use crate::session::Session;
@@ -19,7 +19,7 @@ const ATTEMPTS: u32 = 5;
 #[derive(Debug)]
 pub(crate) struct Claims {
     book: Book,
-    caller: Caller,
+    pub(crate) caller: Caller,
     ttl: Duration,
     /// On the caller's clock, before the check was sent.
     since: Duration,
@@ -37,8 +37,9 @@ impl Claims {
     ) -> Result<Option<Self>, Failure> {
         let value = question.value(session)?;
         let caller = Caller::of(session).await;
-        let Some(store) = question.store.open(session).await? else { return Ok(None) };
-        let book = Book::new(store, caller.clock.clone(), &caller.scope(), key);
+        let Some(book) = open(key, &question.store, &caller, session).await? else {
+            return Ok(None);
+        };
         let since = caller.clock.now();
         let report = book.check(&question.check(value, &caller, ttl)).await?;
         Ok(Some(Self { book, caller, ttl, since, value, report }))
@@ -63,8 +64,29 @@ impl Claims {
 
     /// Opens a boundary again, for the next who asks.
     pub(crate) async fn failed(&self, claimed: &Claimed) -> Result<Closing, Failure> {
-        insist(async || self.book.failed(claimed.milestone, claimed.fence).await).await
+        close_failed(&self.book, claimed).await
     }
+}
+
+/// Returns the ledger of a key; nothing where there is no store, and that is accepted.
+pub(super) async fn open(
+    key: &str,
+    store: &StoreFlags,
+    caller: &Caller,
+    session: &Session,
+) -> Result<Option<Book>, Failure> {
+    let store = store.open(session).await?;
+    Ok(store.map(|store| Book::new(store, caller.clock.clone(), &caller.scope(), key)))
+}
+
+/// Reports a boundary as done.
+pub(super) async fn close_done(book: &Book, claimed: &Claimed) -> Result<Closing, Failure> {
+    insist(async || book.done(claimed.milestone, claimed.fence, Timestamp::now()).await).await
+}
+
+/// Opens a boundary again.
+pub(super) async fn close_failed(book: &Book, claimed: &Claimed) -> Result<Closing, Failure> {
+    insist(async || book.failed(claimed.milestone, claimed.fence).await).await
 }
 
 /// Asks again for a while where the store does not answer.
