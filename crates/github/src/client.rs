@@ -1,7 +1,7 @@
 //! The client: paths, pages, patience, and what an answer means.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -47,6 +47,8 @@ pub struct Client {
     settings: Settings,
     // Never held across an `.await`.
     quota: Arc<Mutex<Option<Quota>>>,
+    // The forge's clock as the last answer told it, and when that was. Never held across an `.await`.
+    clock: Arc<Mutex<Option<(u64, Instant)>>>,
 }
 
 impl Client {
@@ -58,7 +60,8 @@ impl Client {
         settings: Settings,
     ) -> Self {
         let base = base.trim_end_matches('/').to_owned();
-        Self { transport, base, repository, settings, quota: Arc::default() }
+        let (quota, clock) = (Arc::default(), Arc::default());
+        Self { transport, base, repository, settings, quota, clock }
     }
 
     /// Returns the repository.
@@ -69,6 +72,14 @@ impl Client {
     /// Returns the budget as the last answer told it.
     pub fn quota(&self) -> Option<Quota> {
         *self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the time on the forge's own clock, in milliseconds since 1970, from the last answer that
+    /// told it; good to about a second.
+    pub fn time(&self) -> Option<u64> {
+        let (seconds, at) = (*self.clock.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let since = u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Some(seconds.saturating_mul(1000).saturating_add(since))
     }
 
     /// Reads one thing.
@@ -180,6 +191,10 @@ impl Client {
         })?;
         if let Some(quota) = Quota::of(&answer) {
             *self.quota.lock().unwrap_or_else(PoisonError::into_inner) = Some(quota);
+        }
+        if let Some(seconds) = answer.date {
+            let told = Some((seconds, Instant::now()));
+            *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = told;
         }
         if (200..300).contains(&answer.status) {
             return Ok(answer);

@@ -71,7 +71,16 @@ impl Client {
 
     /// Lists all pull requests, of any state, whose source is `branch` of this repository, newest first.
     pub async fn pulls_from(&self, branch: &str) -> Result<Vec<PullRequest>, Error> {
-        let head = format!("{}:{branch}", self.repository().owner());
+        self.pulls_from_fork(self.repository().owner(), branch).await
+    }
+
+    /// Lists all pull requests, of any state, whose source is `branch` of `owner`'s fork, newest first.
+    pub async fn pulls_from_fork(
+        &self,
+        owner: &str,
+        branch: &str,
+    ) -> Result<Vec<PullRequest>, Error> {
+        let head = format!("{owner}:{branch}");
         let path = format!("{}?state=all&head={}", self.path(&["pulls"]), segment_text(&head));
         let pulls: Vec<PullRequest> = self.pages(&path, None).await?;
         // Some forges ignore the filter.

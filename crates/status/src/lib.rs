@@ -9,17 +9,32 @@
 //! **Invariant:** text from outside cannot end the Markdown it stands in, and mentions nobody.
 
 mod block;
+mod board;
+pub mod comment;
 mod document;
+mod error;
 mod escape;
+mod head;
 mod identity;
 mod join;
+mod ledger;
+mod pace;
+mod publisher;
 mod render;
 mod row;
+mod settle;
 mod template;
 
 pub use block::{Block, MAX_BLOCK};
+pub use board::{Board, Look, Pacemaker, Posting, Snapshot, Timing};
 pub use document::{Document, Page, Slot};
+pub use error::Error;
+pub use head::{Verdict, judge};
 pub use identity::{Subject, Target, Writer};
-pub use render::{Keep, Options, Rendering, Shown, View, render};
+pub use ledger::{Assignment, Ledger, Post, Posted};
+pub use pace::{Pace, Tempo, Throttle};
+pub use publisher::{Publication, Stay};
+pub use render::{COMMENT, Keep, Options, Rendering, Shown, View, render};
 pub use row::{Annotation, Change, Row, State};
+pub use settle::Settled;
 pub use template::{BadTemplate, Template};

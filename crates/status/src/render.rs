@@ -13,7 +13,7 @@ use crate::template::Template;
 pub use view::{Shown, View};
 
 /// The most characters that a comment can have.
-pub(crate) const COMMENT: usize = 65_536;
+pub const COMMENT: usize = 65_536;
 
 /// How a picture is made.
 #[derive(Clone, Debug)]
