@@ -12,7 +12,7 @@ use coord::group::{
 use coord::{Now, Stamp, Token, Value as _};
 use jiff::Timestamp;
 
-const TTL: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_mins(1);
 
 /// Plays the lines and compares the state after each.
 #[track_caller]
@@ -116,7 +116,8 @@ fn state(group: &mut Group, now: &Now) -> String {
         }
     }
     if !out.is_empty() {
-        text += &format!(" | {}", out.join(", "));
+        text.push_str(" | ");
+        text.push_str(&out.join(", "));
     }
     text
 }

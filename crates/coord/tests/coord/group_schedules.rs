@@ -10,7 +10,7 @@ use coord::{Fence, Now, Stamp, Token, Value as _};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-const TTL: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Debug)]
 enum Event {

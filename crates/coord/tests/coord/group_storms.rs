@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::faulty::{Faults, Faulty};
 use crate::time::{Machine, run};
 
-const TTL: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_mins(1);
 
 fn entry(group: &str, run: usize, request: Request, holds: Vec<Hold>) -> Entry {
     Entry {
@@ -191,14 +191,14 @@ fn a_store_that_goes_away_ends_the_work_before_the_membership() {
         let mut first =
             enter(&store, &machine, entry("g", 1, Request::default(), vec![])).await.unwrap();
         assert!(matches!(first.told(), Told::Running { .. }));
-        assert_eq!(first.left(), Duration::from_secs(50) - machine.now());
+        assert_eq!(first.left(), Duration::from_secs(50).saturating_sub(machine.now()));
         // From now on this member talks to a store that is away.
         let away: Arc<dyn Store> =
             Faulty::new(Memory::default(), Faults { unavailable: 100, ..Faults::default() }, 0);
         let began = machine.now();
         drop(enter(&away, &machine, entry("g", 2, Request::default(), vec![])).await.unwrap_err());
         assert!(
-            machine.now() - began < Duration::from_secs(1),
+            machine.now().saturating_sub(began) < Duration::from_secs(1),
             "nobody waits for a store to come back"
         );
         let told = tokio::time::timeout(Duration::from_secs(200), first.next()).await;
@@ -308,7 +308,7 @@ fn a_death_is_noticed_by_those_who_wait() {
         is_dead.store(true, Ordering::Relaxed);
         let began = machine.now();
         assert!(matches!(next.next().await.unwrap(), Told::Running { .. }));
-        assert!(machine.now() - began <= Duration::from_secs(2));
+        assert!(machine.now().saturating_sub(began) <= Duration::from_secs(2));
     });
 }
 
@@ -428,7 +428,7 @@ fn many_runs_that_cross_each_other_all_end() {
                     }
                 });
             }
-            let all = tokio::time::timeout(Duration::from_secs(3000), runs.join_all());
+            let all = tokio::time::timeout(Duration::from_mins(50), runs.join_all());
             all.await.expect("no deadlock lasts");
         });
     }

@@ -1,5 +1,7 @@
 //! Everything this crate promises, through its public face.
 
+#![expect(clippy::unwrap_used, reason = "a scenario that cannot go on has failed")]
+
 mod claims;
 mod faulty;
 mod group_scenarios;

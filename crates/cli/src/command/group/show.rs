@@ -125,10 +125,10 @@ fn member_line(standing: &Standing) -> String {
     let who = Who::of(&standing.member);
     let mut line = format!("  {who}: {} since {}", phase(standing), standing.member.entered);
     if let Some(reason) = standing.reason() {
-        line.push_str(&format!(", {reason}"));
+        line = format!("{line}, {reason}");
     }
     if let Some(link) = &who.link {
-        line.push_str(&format!(" ({link})"));
+        line = format!("{line} ({link})");
     }
     line
 }

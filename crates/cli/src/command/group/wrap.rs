@@ -75,15 +75,13 @@ impl Wrap {
             entered = self.wait(&place, &mut membership, session) => entered,
             interrupt = wrapped::interrupted() => interrupt.map(|_| false),
         };
-        let ended = match entered {
-            Ok(true) => self.work(&mut membership, margin, session).await,
-            Ok(false) | Err(_) => {
-                let stand = membership.told().clone();
-                leave(&mut membership).await;
-                entered?;
-                return self.turned_away(&stand, session);
-            }
-        };
+        if !matches!(entered, Ok(true)) {
+            let stand = membership.told().clone();
+            leave(&mut membership).await;
+            entered?;
+            return self.turned_away(&stand, session);
+        }
+        let ended = self.work(&mut membership, margin, session).await;
         let fields = told::to_json(&self.name, membership.told());
         leave(&mut membership).await;
         self.finish("done", fields, &ended?, session)
