@@ -548,6 +548,7 @@ mod tests {
         wake: Option<Duration>,
         running: Vec<JobId>,
         settled: HashMap<usize, Verdict>,
+        cancelled: bool,
         finished: bool,
     }
 
@@ -583,7 +584,7 @@ mod tests {
 
         /// Lets something happen, as the dice say.
         fn next(&mut self, dice: u8) -> Event {
-            if dice == 255 {
+            if dice == 255 && !std::mem::replace(&mut self.cancelled, true) {
                 return Event::Cancel;
             }
             let pick = usize::from(dice) / 8;
