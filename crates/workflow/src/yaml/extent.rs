@@ -191,6 +191,7 @@ mod tests {
         check("plain\n    words", "plain words", "words", "words");
         check("'it''s ${{ x }}'", "it's ${{ x }}", "x", "x");
         check(r#""\"é\" \u00e9 ${{ x }}""#, "\"é\" é ${{ x }}", "${{ x }}", "${{ x }}");
+        check(r#""a\tb\nc\x41\u0042 \/ ${{ x }}""#, "a\tb\ncAB / ${{ x }}", "${{ x }}", "${{ x }}");
         check("\"one\n   two \\\n   three\"", "one two three", "three", "three");
         check("one\n  two\n\n    three\n", "one\ntwo\n\n  three\n", "three", "three");
         check("one\n  two\n\n  three", "one two\nthree", "two\nthree", "two\n\n  three");

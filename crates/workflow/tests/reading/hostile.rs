@@ -184,6 +184,30 @@ fn large_hostile_files_end_soon() {
 }
 
 #[test]
+fn aliases_count_as_often_as_they_are_used() {
+    let file = |levels: usize, item: &str| {
+        let mut text = format!("on: push\nenv:\n  a0: &a0 [{item}]\n");
+        for level in 1..levels {
+            let before = format!("*a{}, ", level - 1).repeat(10);
+            writeln!(text, "  a{level}: &a{level} [{before}]").unwrap();
+        }
+        text
+    };
+    let limit = |text: String| {
+        read(Source::new("ci.yml", text)).diagnostics.iter().any(|found| found.code == "yaml-limit")
+    };
+    assert!(!limit(file(5, "a")));
+    assert!(limit(file(6, "a")));
+    assert!(limit(file(4, &"a".repeat(20_000))), "long texts count for more");
+    let deep = (1..80).fold("  a0: &a0 [x]\n".to_owned(), |text, level| {
+        text + &format!("  a{level}: &a{level} [*a{}]\n", level - 1)
+    });
+    assert!(!limit(format!("on: push\nenv:\n{deep}")));
+    let deeper = format!("on: push\nenv:\n{deep}  b: {}*a79{}\n", "[".repeat(40), "]".repeat(40));
+    assert!(limit(deeper), "depth counts through aliases");
+}
+
+#[test]
 fn the_number_of_findings_is_bounded() {
     let text = format!(
         "on: push\njobs:\n  a:\n    runs-on: x\n    steps:\n{}",

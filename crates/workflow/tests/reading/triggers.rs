@@ -194,6 +194,8 @@ fn inputs_get_their_values() {
         serde_json::to_value(values).unwrap(),
         json!([["a", "1"], ["b", false], ["c", 16], ["d", "x"], ["e", true]])
     );
+    let empty = given(&[("a", "")]).unwrap_err();
+    assert_eq!(empty[0].to_string(), "input 'a': it is required, and what is given is empty");
     let faults = given(&[("b", "yes"), ("c", "x"), ("d", "z"), ("f", "1")]).unwrap_err();
     let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
     assert_eq!(
