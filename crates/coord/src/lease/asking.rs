@@ -124,9 +124,9 @@ impl Lease {
         let from = self.history.last().filter(|last| last.fence == self.fence);
         let from = from.filter(|last| last.how != How::Released).cloned();
         self.fence = self.fence.next();
-        let life = Life::new(who.token.clone(), who.ttl);
-        let holder = who.holder.clone();
-        self.grant = Some(Grant { holder, fence: self.fence, acquired: at, life });
+        let life = Life::new(Token::new(format!("grant {}", self.fence)), who.ttl);
+        let (holder, token) = (who.holder.clone(), who.token.clone());
+        self.grant = Some(Grant { holder, fence: self.fence, acquired: at, token, life });
         match from {
             Some(from) => Answer::TakenOver { fence: self.fence, from: Box::new(from) },
             None => Answer::Acquired { fence: self.fence },
@@ -135,16 +135,19 @@ impl Lease {
 
     fn enlist(&mut self, who: &Contender, at: Timestamp) {
         if self.queue.len() < MAX_TICKETS {
-            let life = Life::new(who.token.clone(), who.ticket);
-            self.queue.push(Ticket { holder: who.holder.clone(), came: at, life });
+            self.tickets += 1;
+            // The fence goes into the name because a repair begins to count anew.
+            let name = format!("ticket {}.{}", self.fence, self.tickets);
+            let life = Life::new(Token::new(name), who.ticket);
+            let (holder, token) = (who.holder.clone(), who.token.clone());
+            self.queue.push(Ticket { holder, came: at, token, life });
         }
     }
 
     fn held(&self, token: &Token, now: &Now) -> Answer {
-        let lives = self.grant.iter().map(|grant| &grant.life);
-        let lives = lives.chain(self.queue.iter().map(|ticket| &ticket.life));
-        let others = lives.filter(|life| life.token() != token);
-        let wake = others.map(|life| life.left(now)).min().unwrap_or(Duration::MAX);
+        let tickets = self.queue.iter().filter(|ticket| ticket.token != *token);
+        let lives = self.grant.iter().map(|grant| &grant.life).chain(tickets.map(|it| &it.life));
+        let wake = lives.map(|life| life.left(now)).min().unwrap_or(Duration::MAX);
         let by = match (&self.grant, self.queue.first()) {
             (Some(grant), _) => Obstacle {
                 holder: grant.holder.clone(),

@@ -115,6 +115,31 @@ fn clocks_hours_apart_neither_steal_nor_stall() {
 }
 
 #[test]
+fn grant_lasts_its_whole_length_however_long_its_holder_had_waited() {
+    run(async {
+        let store = memory();
+        let mut blocker = lock(&store, &machine(0), contender("blocker"));
+        blocker.try_acquire().await.unwrap();
+        let mut holder = lock(&store, &machine(1), contender("holder"));
+        let queued = holder.enter().await.unwrap();
+        let mut observer = lock(&store, &machine(2), contender("observer"));
+        let seen = observer.enter().await.unwrap();
+        let mut observing = Box::pin(observer.next(&seen));
+        let meanwhile = timeout(TICKET - Duration::from_secs(5), &mut observing).await;
+        drop(meanwhile);
+        blocker.release().await.unwrap();
+        assert!(matches!(holder.next(&queued).await.unwrap(), Answer::Acquired { .. }));
+        let began = Instant::now();
+        drop(observing);
+        let mut answer = observer.enter().await.unwrap();
+        while matches!(answer, Answer::Held { .. }) {
+            answer = observer.next(&answer).await.unwrap();
+        }
+        assert!(began.elapsed() >= TTL, "{:?}", began.elapsed());
+    });
+}
+
+#[test]
 fn callers_that_do_not_wait_go_on_from_what_earlier_ones_saw() {
     run(async {
         let store = memory();
