@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use expr::Template;
 
 use crate::{
-    diagnostic::{Diagnostic, MOST},
-    schema::{Allowed, Field, Fields, NONE, Rule, Shape, Variants},
+    diagnostic::{Diagnostic, MOST, NOT_ON_GITHUB},
+    schema::{Allowed, Field, Fields, NONE, Presence, Rule, Shape, Variants},
     source::Source,
     span::{Span, Spanned},
     suggest::{did_you_mean, nearest},
@@ -286,11 +286,19 @@ impl<'a> Conform<'a> {
         fields: &'static Fields,
         seen: &HashMap<String, Span>,
     ) {
-        for field in fields.known.iter().filter(|field| field.required) {
-            if !seen.contains_key(&field.name.to_uppercase()) {
-                let message = format!("{} needs the key '{}'", fields.noun, field.name);
-                self.report(Diagnostic::error("missing-key", start_of(node, entries), message));
+        for field in fields.known {
+            if field.presence == Presence::Optional || seen.contains_key(&field.name.to_uppercase())
+            {
+                continue;
             }
+            let message = format!("{} needs the key '{}'", fields.noun, field.name);
+            let span = start_of(node, entries);
+            self.report(if field.presence == Presence::Required {
+                Diagnostic::error("missing-key", span, message)
+            } else {
+                Diagnostic::warning(NOT_ON_GITHUB, span, message)
+                    .hinted(format!("GitHub refuses it; add '{}'", field.name))
+            });
         }
     }
 }

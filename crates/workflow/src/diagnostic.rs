@@ -2,6 +2,9 @@
 
 use crate::span::Span;
 
+/// The code of what works here and is an error on GitHub: a warning to `run`, an error to `check`.
+pub const NOT_ON_GITHUB: &str = "not-on-github";
+
 /// How bad a fault is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

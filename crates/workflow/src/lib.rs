@@ -28,7 +28,7 @@ pub mod yaml;
 
 pub use action::{Action, ActionInput, ActionOutput, Runs};
 pub use calling::{check_call, check_use};
-pub use diagnostic::{Diagnostic, Reading, Severity};
+pub use diagnostic::{Diagnostic, NOT_ON_GITHUB, Reading, Severity};
 pub use faults::faults;
 pub use input::{Input, InputFault, InputKind};
 pub use matching::{Match, Occurrence, matches};

@@ -75,7 +75,16 @@ pub(crate) struct Fields {
 pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) rule: &'static Rule,
-    pub(crate) required: bool,
+    pub(crate) presence: Presence,
+}
+
+/// Whether a key must be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Optional,
+    /// GitHub wants it, and what it would say is known without it.
+    Expected,
+    Required,
 }
 
 /// Kinds of mapping, each told by one key.
@@ -92,6 +101,8 @@ pub(crate) struct Variants {
 pub(crate) struct Allowed {
     pub(crate) contexts: &'static [&'static str],
     pub(crate) functions: &'static [&'static str],
+    /// Whether GitHub does not evaluate here, and we do.
+    pub(crate) beyond: bool,
     names: OnceLock<Names>,
 }
 
@@ -110,7 +121,7 @@ impl Rule {
 impl Field {
     /// Makes a key that may be absent.
     pub(crate) const fn new(name: &'static str, rule: &'static Rule) -> Self {
-        Self { name, rule, required: false }
+        Self { name, rule, presence: Presence::Optional }
     }
 
     /// Returns whether GitHub looks at the key.
@@ -118,9 +129,14 @@ impl Field {
         !matches!(self.rule.shapes, [Shape::Ignored])
     }
 
+    /// Makes a key that GitHub cannot do without and we can.
+    pub(crate) const fn expected(name: &'static str, rule: &'static Rule) -> Self {
+        Self { name, rule, presence: Presence::Expected }
+    }
+
     /// Makes a key that must be there.
     pub(crate) const fn required(name: &'static str, rule: &'static Rule) -> Self {
-        Self { name, rule, required: true }
+        Self { name, rule, presence: Presence::Required }
     }
 }
 
@@ -137,7 +153,15 @@ impl Allowed {
         contexts: &'static [&'static str],
         functions: &'static [&'static str],
     ) -> Self {
-        Self { contexts, functions, names: OnceLock::new() }
+        Self { contexts, functions, beyond: false, names: OnceLock::new() }
+    }
+
+    /// Collects what may be used where GitHub's grammar has no expressions.
+    pub(crate) const fn beyond(
+        contexts: &'static [&'static str],
+        functions: &'static [&'static str],
+    ) -> Self {
+        Self { contexts, functions, beyond: true, names: OnceLock::new() }
     }
 
     /// Returns the names as the expression parser takes them.

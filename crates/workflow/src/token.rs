@@ -35,9 +35,18 @@ impl Token {
             Self::Number(number) => Ok(Value::Number(*number)),
             Self::Text(template) => template.evaluate(scope),
             Self::Sequence(items) => {
-                let items: Result<Vec<_>, _> =
-                    items.iter().map(|item| item.evaluate(scope)).collect();
-                Ok(Value::array(items?))
+                let mut values = Vec::with_capacity(items.len());
+                for item in items {
+                    let value = item.evaluate(scope)?;
+                    match value.as_array() {
+                        // As on GitHub, the items of an expression take its place.
+                        Some(inserted) if item.is_expression() => {
+                            values.extend(inserted.iter().cloned());
+                        }
+                        _ => values.push(value),
+                    }
+                }
+                Ok(Value::array(values))
             }
             Self::Mapping(entries) => evaluate_mapping(entries, scope),
         }
@@ -114,6 +123,11 @@ impl Token {
             Self::Text(template) => Some(template),
             _ => None,
         }
+    }
+
+    /// Returns whether it is one expression and nothing around it.
+    fn is_expression(&self) -> bool {
+        self.as_template().is_some_and(|template| template.as_expression().is_some())
     }
 
     /// Returns whether there is no expression anywhere in it.

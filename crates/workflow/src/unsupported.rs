@@ -47,7 +47,9 @@ fn job_of(job: &Job, found: &mut Vec<Diagnostic>) {
     }
     match &job.body {
         Body::Call { uses, .. } => {
-            if !uses.starts_with("./") && !uses.starts_with("$/") {
+            if let Some(path) = uses.strip_prefix("$/") {
+                found.push(self_repository("unsupported-call", uses, path));
+            } else if !uses.starts_with("./") {
                 let message = format!("'{}' is a workflow of another repository", uses.value);
                 found.push(Diagnostic::error("unsupported-call", uses.span, message).hinted(
                     "copy it into '.github/workflows' and call it by './.github/workflows/…'",
@@ -105,7 +107,11 @@ fn step_of(step: &Step, found: &mut Vec<Diagnostic>) {
 }
 
 fn action_of(uses: &Spanned<String>, with: Option<&Spanned<Token>>, found: &mut Vec<Diagnostic>) {
-    if uses.starts_with("./") || uses.starts_with("$/") {
+    if uses.starts_with("./") {
+        return;
+    }
+    if let Some(path) = uses.strip_prefix("$/") {
+        found.push(self_repository("unsupported-self", uses, path));
         return;
     }
     if uses.starts_with("docker://") {
@@ -125,6 +131,12 @@ fn action_of(uses: &Spanned<String>, with: Option<&Spanned<Token>>, found: &mut 
         Diagnostic::error("unsupported-action", uses.span, message)
             .hinted("copy the action into this repository and use it by './path', or use 'run'"),
     );
+}
+
+/// Reports `$/path`, which GitHub resolves in the repository of the file that says it.
+fn self_repository(code: &'static str, uses: &Spanned<String>, path: &str) -> Diagnostic {
+    let message = format!("'{}' is a path that only GitHub resolves", uses.value);
+    Diagnostic::error(code, uses.span, message).hinted(format!("write './{path}'"))
 }
 
 fn checkout(with: Option<&Spanned<Token>>, found: &mut Vec<Diagnostic>) {

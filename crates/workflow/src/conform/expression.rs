@@ -4,7 +4,7 @@ use expr::{Condition, ErrorKind, Template};
 
 use crate::{
     conform::{Conform, list},
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, NOT_ON_GITHUB},
     schema::{Allowed, EVERYTHING, FUNCTIONS, Shape},
     span::Span,
     suggest::did_you_mean,
@@ -72,16 +72,22 @@ impl Conform<'_> {
 
     fn parse(&mut self, text: &str, span: Span, allowed: &'static Allowed) -> Option<Template> {
         if allowed.contexts.is_empty() {
-            let start = text.find("${{").unwrap_or(0);
-            let end = text[start..].find("}}").map_or(text.len(), |end| start + end + 2);
-            let span = locate(&self.source.text, span, text, start..end);
+            let span = self.first_expression(text, span);
             let message = "an expression is not evaluated here";
             let diagnostic = Diagnostic::error("expression-not-allowed", span, message);
             self.report(diagnostic.hinted("write the value out"));
             return None;
         }
         match Template::parse(text, allowed.names()) {
-            Ok(template) => Some(template),
+            Ok(template) => {
+                if allowed.beyond && !template.is_literal() {
+                    let span = self.first_expression(text, span);
+                    let message = "GitHub does not evaluate an expression here";
+                    let diagnostic = Diagnostic::warning(NOT_ON_GITHUB, span, message);
+                    self.report(diagnostic.hinted("put it into 'defaults.run' of the job"));
+                }
+                Some(template)
+            }
             Err(error) => {
                 let elsewhere = Template::parse(text, EVERYTHING.names());
                 let references = elsewhere.map(|template| template.references());
@@ -89,6 +95,12 @@ impl Conform<'_> {
                 None
             }
         }
+    }
+
+    fn first_expression(&self, text: &str, span: Span) -> Span {
+        let start = text.find("${{").unwrap_or(0);
+        let end = text[start..].find("}}").map_or(text.len(), |end| start + end + 2);
+        locate(&self.source.text, span, text, start..end)
     }
 
     /// Reports an expression that cannot be read.

@@ -14,6 +14,10 @@ static STEP: Allowed = Allowed::new(
     ],
     &["hashFiles(1,255)"],
 );
+static SHELL: Allowed = Allowed::beyond(
+    &["github", "inputs", "vars", "needs", "strategy", "matrix", "steps", "job", "runner", "env"],
+    &[],
+);
 
 /// What `if` of a step of a composite action may use.
 pub(crate) static COMPOSITE_IF: Allowed = Allowed::new(
@@ -51,7 +55,7 @@ static RUN: Fields = Fields {
         Field::new("continue-on-error", &STEP_BOOL),
         Field::new("env", &ENV),
         Field::new("working-directory", &STEP_TEXT),
-        Field::new("shell", &NON_EMPTY),
+        Field::new("shell", &STEP_SHELL),
         Field::new("background", &BOOL),
     ],
     rest: None,
@@ -114,6 +118,7 @@ static PARALLEL: Fields = Fields {
 
 static IF: Rule = Rule::with(&STEP_IF, &[Shape::Condition]);
 static STEP_TEXT: Rule = Rule::with(&STEP, &[Shape::Text]);
+static STEP_SHELL: Rule = Rule::with(&SHELL, &[Shape::NonEmpty]);
 static STEP_BOOL: Rule = Rule::with(&STEP, &[Shape::Bool]);
 static STEP_NUMBER: Rule = Rule::with(&STEP, &[Shape::Number]);
 static ENV: Rule =
@@ -136,7 +141,7 @@ static COMPOSITE_RUN: Fields = Fields {
         Field::new("id", &NON_EMPTY),
         Field::new("if", &COMPOSITE_CONDITION),
         Field::required("run", &COMPOSITE_TEXT),
-        Field::required("shell", &COMPOSITE_TEXT),
+        Field::expected("shell", &COMPOSITE_TEXT),
         Field::new("env", &COMPOSITE_ENV),
         Field::new("continue-on-error", &COMPOSITE_BOOL),
         Field::new("working-directory", &COMPOSITE_TEXT),

@@ -32,6 +32,14 @@ fn what_is_not_supported_has_its_place() {
 }
 
 #[test]
+fn paths_of_the_own_repository_are_written_with_a_dot() {
+    assert_eq!(found("steps: [uses: $/x]"), ["unsupported-self $/x"]);
+    let text = "on: push\njobs: {a: {uses: $/.github/workflows/b.yml}}\n";
+    let found = unsupported(&workflow(text));
+    assert_eq!(found[0].hint.as_deref(), Some("write './.github/workflows/b.yml'"));
+}
+
+#[test]
 fn what_is_supported_is_not_mentioned() {
     assert!(
         found("steps:\n  - uses: actions/checkout@v4\n    with: {ref: x, Fetch-Depth: 0}\n  - uses: ./x\n  - run: x")
