@@ -1,0 +1,264 @@
+//! The world with hands that do what a test says, so that every order of things can be had without waiting.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dispatch::delivery::Delivery;
+use dispatch::hands::{Assignment, Hands};
+use dispatch::membership::Groups;
+use dispatch::notice::{Hub, News, Observer};
+use dispatch::occasion::Facts;
+use dispatch::planner::{Given, Planner};
+use dispatch::policies::Policies;
+use dispatch::project::Project;
+use dispatch::trees::Trees;
+use dispatch::world::{Outcome, Setup, Stop, World};
+use engine::{Conclusion, JobReport};
+use runner::Order;
+use store::{Expect, Key, Memory, Record, Store, Version, Written};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use workdir::{Mirrors, Repository, Want};
+
+/// A job that has been started, and the way to end it.
+struct Started {
+    job: String,
+    orders: mpsc::Receiver<Order>,
+    end: oneshot::Sender<Conclusion>,
+}
+
+/// Hands that hand every job over to the test.
+#[derive(Debug)]
+struct Puppets(mpsc::UnboundedSender<Started>);
+
+#[async_trait]
+impl Hands for Puppets {
+    async fn run(&self, assignment: Assignment) -> JobReport {
+        let (end, ended) = oneshot::channel();
+        let job = format!("{}", assignment.plan.key);
+        drop(self.0.send(Started { job, orders: assignment.orders, end }));
+        JobReport::new(ended.await.unwrap_or(Conclusion::Failure))
+    }
+}
+
+struct Stage {
+    started: mpsc::UnboundedReceiver<Started>,
+    stops: mpsc::Sender<Stop>,
+    observer: Observer,
+    world: JoinHandle<Result<Outcome, dispatch::Error>>,
+    _place: TempDir,
+}
+
+fn delivery() -> Delivery {
+    Delivery { event: "push".into(), payload: serde_json::json!({}), delay: Duration::ZERO }
+}
+
+async fn planner(place: &Path, workflow: &str, deliveries: usize) -> Planner {
+    let root = place.join("project");
+    std::fs::create_dir_all(root.join(".github/workflows")).unwrap();
+    std::fs::write(root.join(".github/workflows/ci.yml"), workflow).unwrap();
+    let repository = Repository::discover(&root).await.unwrap();
+    let mirrors = Mirrors::open(place.join("mirrors")).unwrap();
+    let tree = repository.snapshot(&mirrors, &Want::WorkingTree).await.unwrap();
+    let facts = Facts {
+        host: "local".into(),
+        full_name: "local/project".into(),
+        branch: Some("main".into()),
+        tag: None,
+        default_branch: "main".into(),
+        head: tree.sha.clone(),
+        message: String::new(),
+        actor: "tester".into(),
+    };
+    Planner {
+        project: Project::read(&root).unwrap(),
+        deliveries: (0..deliveries).map(|_| delivery()).collect(),
+        facts,
+        given: Given::default(),
+        trees: Trees::new(tree, false),
+        policies: Policies::default(),
+    }
+}
+
+async fn stage_on(
+    store: Arc<dyn Store>,
+    workflow: &str,
+    deliveries: usize,
+    max_parallel: usize,
+) -> Stage {
+    let place = tempfile::tempdir().unwrap();
+    let planner = planner(place.path(), workflow, deliveries).await;
+    let (handed, started) = mpsc::unbounded_channel();
+    let runs = place.path().join("runs");
+    let groups = Groups::new(store, "memory:".into(), runs.clone());
+    let setup = Setup { planner, hands: Arc::new(Puppets(handed)), groups, runs, max_parallel };
+    let mut hub = Hub::default();
+    let observer = hub.subscribe();
+    let (stops, inlet) = mpsc::channel(4);
+    let world = tokio::spawn(World::new(setup, hub).run(inlet));
+    Stage { started, stops, observer, world, _place: place }
+}
+
+async fn stage(workflow: &str, deliveries: usize, max_parallel: usize) -> Stage {
+    stage_on(Arc::new(Memory::default()), workflow, deliveries, max_parallel).await
+}
+
+impl Stage {
+    async fn next(&mut self) -> Started {
+        self.started.recv().await.expect("another job starts")
+    }
+
+    async fn outcome(self) -> Outcome {
+        drop(self.stops);
+        self.world.await.unwrap().unwrap()
+    }
+
+    /// Waits for news that fits.
+    async fn until(&mut self, fits: impl Fn(&News) -> bool) {
+        while !fits(&self.observer.next().await.expect("more news").news) {}
+    }
+}
+
+fn jobs(count: usize) -> String {
+    let job = |number| format!("  j{number}: {{runs-on: x, steps: [{{run: 'true'}}]}}\n");
+    format!("on: push\njobs:\n{}", (0..count).map(job).collect::<String>())
+}
+
+#[tokio::test]
+async fn no_more_jobs_run_than_there_is_room_for_and_in_order() {
+    let mut stage = stage(&jobs(5), 1, 2).await;
+    let mut running = VecDeque::from([stage.next().await, stage.next().await]);
+    let mut order: Vec<String> = running.iter().map(|started| started.job.clone()).collect();
+    for _ in 0..3 {
+        assert!(stage.started.try_recv().is_err(), "a third job has no room");
+        running.pop_front().unwrap().end.send(Conclusion::Success).unwrap();
+        let next = stage.next().await;
+        order.push(next.job.clone());
+        running.push_back(next);
+    }
+    for started in running {
+        started.end.send(Conclusion::Success).unwrap();
+    }
+    assert_eq!(order, ["j0", "j1", "j2", "j3", "j4"]);
+    let outcome = stage.outcome().await;
+    assert_eq!(outcome.ended[0].conclusion, Conclusion::Success);
+}
+
+#[tokio::test]
+async fn interrupt_cancels_who_works_and_withdraws_who_waits_for_room() {
+    let mut stage = stage(&jobs(3), 1, 1).await;
+    let mut first = stage.next().await;
+    stage.stops.send(Stop::Cancel).await.unwrap();
+    assert!(matches!(first.orders.recv().await, Some(Order::Cancel { .. })));
+    first.end.send(Conclusion::Cancelled).unwrap();
+    assert!(stage.started.recv().await.is_none(), "no other job starts");
+    let outcome = stage.outcome().await;
+    assert_eq!(
+        (outcome.stopped, outcome.ended[0].conclusion),
+        (Some(Stop::Cancel), Conclusion::Cancelled)
+    );
+}
+
+#[tokio::test]
+async fn second_interrupt_kills() {
+    let mut stage = stage(&jobs(1), 1, 1).await;
+    let mut first = stage.next().await;
+    stage.stops.send(Stop::Cancel).await.unwrap();
+    stage.stops.send(Stop::Kill).await.unwrap();
+    assert!(matches!(first.orders.recv().await, Some(Order::Cancel { .. })));
+    assert_eq!(first.orders.recv().await, Some(Order::Kill));
+    first.end.send(Conclusion::Cancelled).unwrap();
+    assert_eq!(stage.outcome().await.stopped, Some(Stop::Kill));
+}
+
+const GROUPED: &str = "on: push\nconcurrency: {group: g, cancel-in-progress: true}\njobs:\n  a: {runs-on: x, steps: [{run: 'true'}]}\n";
+
+#[tokio::test]
+async fn successor_starts_only_when_the_cancelled_one_has_ended() {
+    let mut stage = stage(GROUPED, 2, 4).await;
+    let mut older = stage.next().await;
+    assert!(matches!(older.orders.recv().await, Some(Order::Cancel { .. })));
+    stage.until(|news| matches!(news, News::Waiting { .. })).await;
+    assert!(stage.started.try_recv().is_err(), "the group is still taken");
+    older.end.send(Conclusion::Cancelled).unwrap();
+    stage.next().await.end.send(Conclusion::Success).unwrap();
+    let outcome = stage.outcome().await;
+    let ends: Vec<_> =
+        outcome.ended.iter().map(|ended| (ended.conclusion, ended.superseded)).collect();
+    assert_eq!(ends, [(Conclusion::Cancelled, true), (Conclusion::Success, false)]);
+}
+
+#[tokio::test]
+async fn run_without_wish_to_cancel_waits_its_turn() {
+    let workflow = GROUPED.replace("true}", "false}");
+    let mut stage = stage(&workflow, 2, 4).await;
+    let older = stage.next().await;
+    stage.until(|news| matches!(news, News::Waiting { .. })).await;
+    older.end.send(Conclusion::Success).unwrap();
+    stage.next().await.end.send(Conclusion::Failure).unwrap();
+    let outcome = stage.outcome().await;
+    let ends: Vec<_> = outcome.ended.iter().map(|ended| ended.conclusion).collect();
+    assert_eq!(ends, [Conclusion::Success, Conclusion::Failure]);
+}
+
+/// A store that nobody can reach.
+#[derive(Debug)]
+struct Unreachable;
+
+fn unreachable<T>() -> Result<T, store::Error> {
+    Err(store::Error::new(store::ErrorKind::Denied, "test", "reach", "g", "nobody is there"))
+}
+
+#[async_trait]
+impl Store for Unreachable {
+    async fn read(&self, _: &Key) -> Result<Option<Record>, store::Error> {
+        unreachable()
+    }
+    async fn write(&self, _: &Key, _: bytes::Bytes, _: Expect) -> Result<Written, store::Error> {
+        unreachable()
+    }
+    async fn list(&self, _: &str) -> Result<Vec<Key>, store::Error> {
+        unreachable()
+    }
+    async fn changed(
+        &self,
+        _: &Key,
+        _: Option<&Version>,
+        _: Duration,
+    ) -> Result<bool, store::Error> {
+        unreachable()
+    }
+    async fn remove(&self, _: &Key, _: &Version) -> Result<Written, store::Error> {
+        unreachable()
+    }
+    async fn now(&self) -> Result<Option<store::StoreTime>, store::Error> {
+        unreachable()
+    }
+}
+
+#[tokio::test]
+async fn run_whose_group_cannot_be_asked_does_not_start() {
+    let mut stage = stage_on(Arc::new(Unreachable), GROUPED, 1, 1).await;
+    assert!(stage.started.recv().await.is_none(), "nothing starts unlocked");
+    let outcome = stage.outcome().await;
+    assert!(outcome.trouble.is_some_and(|trouble| trouble.contains("could not be asked")));
+    assert_eq!(outcome.ended[0].conclusion, Conclusion::Cancelled);
+}
+
+#[tokio::test]
+async fn call_without_runs_ends() {
+    let stage =
+        stage("on: release\njobs:\n  a: {runs-on: x, steps: [{run: 'true'}]}\n", 3, 1).await;
+    assert_eq!(stage.outcome().await.ended, []);
+}
+
+#[tokio::test]
+async fn puppets_that_vanish_fail_their_job() {
+    let mut stage = stage(&jobs(1), 1, 1).await;
+    drop(stage.next().await);
+    assert_eq!(stage.outcome().await.ended[0].conclusion, Conclusion::Failure);
+}
