@@ -50,7 +50,7 @@ fn contexts_are_those_of_the_key() {
             "context-not-allowed steps",
             "context-not-allowed secrets",
             "expression-not-allowed ${{ github.x }}",
-            "expression-not-allowed ${{ matrix.x }}",
+            "not-on-github ${{ matrix.x }}",
         ]
     );
 }
@@ -131,4 +131,42 @@ impl expr::Scope for Nothing {
     fn context(&self, _: &str) -> Option<expr::Value> {
         None
     }
+}
+
+#[test]
+fn what_only_github_refuses_is_a_warning() {
+    let workflow =
+        "on: push\njobs: {a: {runs-on: x, steps: [{run: x, shell: '${{ matrix.x }}'}]}}\n";
+    let reading = workflow::read(workflow::Source::new("ci.yml", workflow));
+    assert!(reading.value.is_some());
+    assert_eq!(reading.diagnostics[0].code, workflow::NOT_ON_GITHUB);
+
+    let action = "runs: {using: composite, steps: [{run: x}]}";
+    let reading = workflow::read_action(workflow::Source::new("action.yml", action));
+    assert!(reading.value.is_some());
+    let [diagnostic] = &reading.diagnostics[..] else { panic!("{:?}", reading.diagnostics) };
+    assert_eq!(diagnostic.code, workflow::NOT_ON_GITHUB);
+    assert_eq!(diagnostic.severity, workflow::Severity::Warning);
+}
+
+#[test]
+fn the_items_of_an_expression_take_its_place_in_a_sequence() {
+    struct Nothing;
+    impl expr::Scope for Nothing {
+        fn context(&self, _: &str) -> Option<expr::Value> {
+            None
+        }
+    }
+    let check = |sequence: &str, expected: &str| {
+        let text = format!(
+            "on: push\njobs:\n  a:\n    runs-on: x\n    strategy: {{matrix: {{v: {sequence}}}}}\n    steps: [run: x]\n"
+        );
+        let workflow = workflow::read(workflow::Source::new("ci.yml", text)).value.unwrap();
+        let matrix = workflow.jobs["a"].strategy.as_ref().unwrap().matrix.as_ref().unwrap();
+        let value = matrix.get("v").unwrap().evaluate(&Nothing).unwrap();
+        assert_eq!(value.to_json().to_string(), expected, "{sequence}");
+    };
+    check("[a, \"${{ fromJSON('[1, [2]]') }}\", b]", r#"["a",1,[2],"b"]"#);
+    check("[\"${{ fromJSON('[]') }}\"]", "[]");
+    check("[[1], \"${{ fromJSON('{}') }}\"]", "[[1],{}]");
 }
