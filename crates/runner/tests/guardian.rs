@@ -55,6 +55,9 @@ async fn work() -> i32 {
         () = cancel => unreachable!("it never ends"),
     };
     tree.end().await;
+    if let Some(path) = std::env::var_os("ENDED") {
+        std::fs::write(path, "").expect("it can be written");
+    }
     match finished.ending {
         // A second signal would have killed it at once.
         Ending::Exited(Exit::Signal(9)) if finished.stopped.is_some() => 137,
@@ -77,6 +80,7 @@ impl Guarded {
             .args(["--ignored", "--exact", "program", "--nocapture", "--quiet"])
             .env("SCRIPT", script(&quarry))
             .env("RUN", run.to_string())
+            .env("ENDED", ended(&quarry))
             .spawn();
         Self { front: front.expect("the program"), run, quarry }
     }
@@ -105,8 +109,14 @@ impl Guarded {
         let status = self.front.wait().expect("it is ours");
         assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
         self.quarry.wait_for(0);
+        let _absent = std::fs::remove_file(ended(&self.quarry));
         status.code()
     }
+}
+
+/// Where the program says that its command has come to an end.
+fn ended(quarry: &Quarry) -> PathBuf {
+    std::env::temp_dir().join(format!("interlock-ended-{}", quarry.0))
 }
 
 fn send(process: i32, signal: Signal) {
@@ -147,7 +157,12 @@ fn nothing_survives_githubs_three_words() {
 #[test]
 fn nothing_survives_the_death_of_the_front() {
     let guarded = Guarded::with_rabble("wait");
+    let (worker, ended) = (guarded.worker(), ended(&guarded.quarry));
     send(guarded.front(), Signal::KILL);
+    while std::path::Path::new(&format!("/proc/{worker}")).exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(!ended.exists(), "what was killed for our sake is nobody's result");
     assert_eq!(guarded.end(), None);
 }
 

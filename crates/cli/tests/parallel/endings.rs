@@ -171,7 +171,8 @@ fn what_cannot_be_run_is_refused_before_anything_starts() {
     desk.write("jobs.yml", "jobs:\n  a: {run: touch ran}\n  b: {rum: x}\n");
     let (code, _, stderr) = desk.run(&["jobs.yml"]);
     assert_eq!(code, 2);
-    assert!(stderr.contains("jobs.yml:3:7: error: unknown key `rum`"), "{stderr}");
+    assert!(stderr.contains("unknown key `rum`"), "{stderr}");
+    assert!(stderr.contains("jobs.yml:3:7"), "{stderr}");
     let refused: [&[&str]; 8] = [
         &[],
         &["no-such-file.yml"],

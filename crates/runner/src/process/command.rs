@@ -29,13 +29,31 @@ pub struct Command {
     pub inherited: Vec<Arc<OwnedFd>>,
 }
 
+/// Where a command reads and writes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Streams {
+    /// It has nothing to read, and what it prints comes to us through pipes.
+    Piped,
+    /// It has what we have.
+    Ours(Attachment),
+}
+
+/// How a command shares our terminal, or whatever our standard streams are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Attachment {
+    /// Whether it stays in our process group, which is the one that may read from a terminal.
+    pub shares_group: bool,
+    /// Whether what it prints goes to standard error, because standard output is for something else.
+    pub prints_to_stderr: bool,
+}
+
 /// How often a program that another process is just writing is tried again.
 const BUSY_TRIES: u32 = 20;
 /// How long to wait before that.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 impl Command {
-    /// Starts it in a process group of its own, with pipes for what it prints and nothing to read.
+    /// Starts it, in a process group of its own unless it shares ours.
     ///
     /// Must be called under the registry's lock, so that no other child inherits the files or the limit, which
     /// is a mark of the tree (see [`super::table::Process::limit`]).
@@ -43,6 +61,7 @@ impl Command {
         &self,
         marks: &[(&str, &str)],
         limit: u64,
+        streams: Streams,
     ) -> Result<tokio::process::Child, CouldNotStart> {
         let program = self.resolve()?;
         let mut command = tokio::process::Command::new(program);
@@ -50,8 +69,7 @@ impl Command {
         command.env_clear();
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.envs(marks.iter().copied());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.process_group(0);
+        streams.connect(&mut command);
         self.inherit(FdFlags::empty())?;
         let own = getrlimit(Resource::Locks);
         // Where a container forbids it, the marks in the environment must do.
@@ -125,6 +143,26 @@ impl Command {
 
     fn name(&self) -> String {
         self.program.to_string_lossy().into_owned()
+    }
+}
+
+impl Streams {
+    fn connect(self, command: &mut tokio::process::Command) {
+        let attachment = match self {
+            Self::Piped => {
+                command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+                command.process_group(0);
+                return;
+            }
+            Self::Ours(attachment) => attachment,
+        };
+        command.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
+        if attachment.prints_to_stderr {
+            command.stdout(std::io::stderr());
+        }
+        if !attachment.shares_group {
+            command.process_group(0);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! One job's processes, from the first command to the last orphan.
 
+mod attached;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,7 +14,10 @@ use tokio::task::JoinSet;
 
 use super::capture::{PATIENCE, Pipes, QUIET, capture, swallow};
 use super::family::{self, JOB, RUN, Stray, TreeId, with_registry};
+use super::command::Streams;
 use super::lines::Chunk;
+pub use attached::Attached;
+
 use super::{Cause, Command, CouldNotStart, Ending, Exit, Finished, Grace, Limits, Orders, Token};
 
 /// How often the members of a group that is being ended are counted.
@@ -62,7 +67,7 @@ impl Tree {
         sink: mpsc::Sender<Chunk>,
     ) -> Finished {
         let began = Instant::now();
-        let (mut running, pipes) = match self.start(command) {
+        let (mut running, pipes) = match self.start(command, Streams::Piped) {
             Ok(started) => started,
             Err(error) => {
                 let ending = Ending::CouldNotStart(error);
@@ -97,7 +102,11 @@ impl Tree {
         strays
     }
 
-    fn start(&self, command: &Command) -> Result<(Running, Pipes), CouldNotStart> {
+    fn start(
+        &self,
+        command: &Command,
+        streams: Streams,
+    ) -> Result<(Running, Pipes), CouldNotStart> {
         let marks = [(RUN, self.run.as_str()), (JOB, self.job.as_str())];
         // The lock is held from before the start, so that a child is never taken for an orphan.
         with_registry(|registry| {
@@ -106,7 +115,7 @@ impl Tree {
                 return Err(command.refused(source));
             }
             let limit = registry.mark(self.id).map_or(0, |mark| mark.limit);
-            let mut child = command.spawn(&marks, limit)?;
+            let mut child = command.spawn(&marks, limit, streams)?;
             let id = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
             registry.enlist(id, self.id);
             let pipes = Pipes { stdout: child.stdout.take(), stderr: child.stderr.take() };
@@ -157,7 +166,14 @@ impl Running {
         loop {
             select! {
                 exit = self.child.wait() => {
-                    with_registry(|registry| registry.commands.remove(&self.id));
+                    let closing = with_registry(|registry| {
+                        registry.commands.remove(&self.id);
+                        registry.closing
+                    });
+                    if closing {
+                        // It was killed because this process must end, and that is nobody's result.
+                        return std::future::pending().await;
+                    }
                     return read_exit(exit);
                 }
                 () = tokio::time::sleep(HOUSEKEEPING) => family::reap(),
@@ -208,8 +224,10 @@ impl Running {
             return;
         }
         if let Some(group) = Pid::from_raw(self.id) {
-            // An empty group is what we want.
-            let _gone = rustix::process::kill_process_group(group, signal);
+            // An empty group is what we want; one that never was means that the command shares ours.
+            if rustix::process::kill_process_group(group, signal).is_err() {
+                family::command_members(self.id).iter().for_each(|member| member.signal(signal));
+            }
         }
     }
 }

@@ -47,7 +47,8 @@ pub(crate) fn read(path: &Path, session: &Session) -> Result<(Vec<Task>, Default
     let source = Source::new(path.display().to_string(), text);
     parse(&source, &session.directory).map_err(|faults| {
         let lines: Vec<_> = faults.iter().map(|fault| render(&source, fault)).collect();
-        Failure::new(Exit::Usage, lines.join("\n")).hinted("docs/parallel.md has the keys")
+        let what = format!("{} cannot be run\n{}", source.path, lines.join("\n"));
+        Failure::new(Exit::Usage, what).hinted("docs/parallel.md has the keys")
     })
 }
 
