@@ -97,6 +97,11 @@ fn action(tree: &Tree, source: Source, actions: &mut BTreeSet<String>) -> Findin
 }
 
 fn finish(source: Source, mut diagnostics: Vec<Diagnostic>) -> Finding {
+    for diagnostic in &mut diagnostics {
+        if diagnostic.code == workflow::NOT_ON_GITHUB {
+            diagnostic.severity = Severity::Error;
+        }
+    }
     diagnostics.sort_by_key(|diagnostic| (diagnostic.span.start, diagnostic.span.end));
     Finding { source, diagnostics }
 }
