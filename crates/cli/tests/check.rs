@@ -211,3 +211,38 @@ fn jobs_on_github_get_annotations_and_outputs() {
     let outputs = fs::read_to_string(outputs).unwrap();
     assert!(outputs.contains("errors<<") && outputs.contains("\n1\n"), "{outputs}");
 }
+
+#[test]
+fn what_works_here_alone_is_an_error_to_check_and_runs() {
+    let action = "runs:\n  using: composite\n  steps:\n    - run: test \"$BASH\"\n";
+    let workflow = "on: push\nenv: {S: sh}\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      \
+                    - uses: actions/checkout@v4\n      - uses: ./act\n      - run: test -z \"${BASH+x}\"\n        \
+                    shell: ${{ env.S }}\n";
+    let repository =
+        repository(&[(".github/workflows/ci.yml", workflow), ("act/action.yml", action)]);
+    let (objects, code) = found(repository.path(), &[]);
+    let expected =
+        [(".github/workflows/ci.yml", "not-on-github"), ("act/action.yml", "not-on-github")];
+    assert_eq!(codes(&objects), expected);
+    assert!(objects.iter().all(|object| object["severity"] == "error"));
+    assert_eq!(code, Some(1));
+
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.arg("-C").arg(repository.path()).args([
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+        ]);
+        assert!(command.args(arguments).output().unwrap().status.success());
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", ".github", "act"]);
+    git(&["commit", "--quiet", "-m", "x"]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_interlock"));
+    command.arg("run").current_dir(repository.path());
+    command.env("INTERLOCK_STATE_DIR", repository.path().join("state"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+}
