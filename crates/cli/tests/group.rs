@@ -253,6 +253,17 @@ fn groups_are_listed_with_who_is_in_them() {
 }
 
 #[test]
+fn groups_that_were_just_used_are_not_cleared() {
+    let world = World::new();
+    world.check("9", &["enter", "other"], 0, "in-progress");
+    world.check("9", &["leave", "other"], 0, "left");
+    let output = world.call("0", &["gc", "--older-than", "1s"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "0 removed\n", "an hour is the least");
+    let output = world.call("0", &["list", "--idle"]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "other: free, 0 pending\n");
+}
+
+#[test]
 fn step_outputs_carry_the_answer() {
     let world = World::new();
     world.check("7", &["enter", "g"], 0, "in-progress");

@@ -7,6 +7,7 @@
 //! the winner is slow to notice.
 
 mod enter;
+mod housekeeping;
 mod member;
 mod membership;
 mod name;
@@ -21,6 +22,7 @@ pub use crate::Who;
 use crate::{Fence, Life, Value};
 
 pub use enter::Newcomer;
+pub use housekeeping::{MIN_AGE, Swept, sweep};
 pub use member::{Hold, Member, Phase, Standing};
 pub use membership::{Entry, Membership, Proof};
 pub use name::GroupName;
@@ -91,6 +93,11 @@ impl Group {
         let out = self.untold.iter().map(|untold| (&untold.member, &untold.reason));
         let is_by = move |reason: &Reason| reason.who() == Some(who);
         ending.chain(out).filter(move |(_, reason)| is_by(reason)).map(|(member, _)| member)
+    }
+
+    /// Returns whether nothing was ever in its record.
+    fn is_new(&self) -> bool {
+        self.fence == Fence::default() && self.name.is_empty()
     }
 
     /// Returns whether nobody is in it, waits for it, or has to be told something.

@@ -3,6 +3,7 @@
 mod asked;
 mod cancel;
 mod enter;
+mod gc;
 mod place;
 mod show;
 mod told;
@@ -35,6 +36,8 @@ enum Action {
     Run(Box<wrap::Wrap>),
     /// Shows the groups of this repository.
     List(show::List),
+    /// Removes the records of groups that nobody uses; what a fence or an order depends on is kept.
+    Gc(gc::Gc),
     /// Shows who is in a group, and who waits for it.
     Show(show::Show),
 }
@@ -48,6 +51,7 @@ impl Group {
             Action::Leave(leave) => session.block_on(leave.run(session))?,
             Action::Run(wrap) => wrap.run(session),
             Action::List(list) => session.block_on(list.run(session))?,
+            Action::Gc(gc) => session.block_on(gc.run(session))?,
             Action::Show(show) => session.block_on(show.run(session))?,
         }
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use store::{Store, Version};
 
+use super::housekeeping;
 use super::waits::{self, Wait, Waits};
 use super::{Death, Group, GroupName, Hold, Member, Newcomer, Reason, Request, Told};
-use crate::{Clock, Error, ErrorKind, Fence, Now, Register, Step, Token, Who, margin};
+use crate::{Clock, Error, ErrorKind, Fence, Now, Register, Step, Token, Value as _, Who, margin};
 
 /// The least and the most that is waited before looking again.
 const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(15));
@@ -74,11 +75,22 @@ impl Membership {
             ttl: membership.entry.ttl,
         };
         let name = membership.entry.name.as_str().to_owned();
-        let told = membership.change(|group, death, now| {
-            group.call(&name);
-            group.enter(newcomer.clone(), death, now)
-        });
-        membership.told = told.await?;
+        let mut floor = None;
+        membership.told = loop {
+            let told = membership.change(|group, death, now| match (group.is_new(), floor) {
+                // Its record may have been removed: then its fence must not begin anew.
+                (true, None) => None,
+                (_, floor) => {
+                    group.raise(floor.unwrap_or_default());
+                    group.call(&name);
+                    Some(group.enter(newcomer.clone(), death, now))
+                }
+            });
+            match told.await? {
+                Some(told) => break told,
+                None => floor = Some(membership.floor().await?),
+            }
+        };
         membership.watch_for_deadlock().await?;
         Ok(membership)
     }
@@ -197,6 +209,12 @@ impl Membership {
             is_waiting_listed: false,
             is_proof_possible: AtomicBool::new(false),
         }
+    }
+
+    /// Returns the fence above which a group begins that has no record.
+    async fn floor(&self) -> Result<Fence, Error> {
+        let floor = housekeeping::floor(Arc::clone(&self.store), Arc::clone(&self.clock));
+        Ok(floor.read().await?.value.fence())
     }
 
     /// Waits until something may have happened, renews if that is due, and looks.

@@ -444,3 +444,49 @@ async fn keep(held: &mut [Membership]) {
     drop(all);
     std::future::pending::<()>().await;
 }
+
+#[test]
+fn a_group_that_was_cleaned_up_goes_on_above_its_fence() {
+    run(async {
+        let clock = Machine::new("store", Duration::ZERO);
+        let told = clock.clone();
+        let memory =
+            Memory::with_clock(move || StoreTime { epoch: "b".to_owned(), since: told.now() });
+        let store: Arc<dyn Store> = Arc::new(memory);
+        let machine: Arc<dyn coord::Clock> = Machine::new("one", Duration::ZERO);
+        let turn = |group: &'static str, request: Request| {
+            let (store, machine) = (store.clone(), machine.clone());
+            async move {
+                let entry = entry(group, 1, request, vec![]);
+                let proof: coord::group::Proof = Arc::new(|_| false);
+                let mut one = Membership::enter(store, machine, entry, proof).await.unwrap();
+                let Told::Running { fence, .. } = one.told().clone() else { panic!("{one:?}") };
+                one.leave().await.unwrap();
+                fence
+            }
+        };
+        let swept = |age| {
+            let (store, machine) = (store.clone(), machine.clone());
+            async move {
+                let swept = coord::group::sweep(&store, &machine, "group/", age, false).await;
+                swept.unwrap().into_iter().map(|swept| swept.name).collect::<Vec<_>>()
+            }
+        };
+        let day = Duration::from_hours(24);
+        for fence in 1..=5 {
+            assert_eq!(turn("old", Request::default()).await.0, fence);
+        }
+        let position = coord::group::Position { number: 7, label: "#7".to_owned() };
+        let order = coord::group::Order::Commit(position);
+        turn("ordered", Request { order, ..Request::default() }).await;
+        tokio::time::sleep(day).await;
+        turn("young", Request::default()).await;
+        assert_eq!(swept(day * 2).await, Vec::<String>::new());
+        assert_eq!(swept(day).await, ["old"], "what knows an order is kept");
+        assert_eq!(store.list("group/").await.unwrap().len(), 2);
+        assert_eq!(turn("old", Request::default()).await.0, 6);
+        assert_eq!(turn("brand-new", Request::default()).await.0, 6);
+        assert_eq!(turn("young", Request::default()).await.0, 2);
+        assert_eq!(swept(Duration::ZERO).await, Vec::<String>::new(), "an hour is the least");
+    });
+}
