@@ -22,6 +22,9 @@ struct Arguments {
     /// How results are printed.
     #[arg(long, global = true, value_enum, default_value_t = FormatFlag::Human, value_name = "FORMAT")]
     format: FormatFlag,
+    /// Read these settings instead of the repository's interlock.toml.
+    #[arg(long, global = true, value_name = "FILE", env = "INTERLOCK_SETTINGS")]
+    settings: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -99,7 +102,10 @@ fn session(arguments: &Arguments) -> Result<Session, Failure> {
         let what = format!("{} is not a directory", directory.display());
         return Err(Failure::new(Exit::Usage, what).hinted("-C takes the directory to work in"));
     }
-    let settings = Settings::find(&directory)?;
+    let settings = match &arguments.settings {
+        Some(path) => Settings::read(path)?,
+        None => Settings::find(&directory)?,
+    };
     Ok(Session {
         format: arguments.format.into(),
         lines: arguments.format == FormatFlag::Jsonl,

@@ -118,11 +118,17 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 impl Settings {
     /// Reads the file in `directory` or the nearest parent that has one.
     pub(crate) fn find(directory: &Path) -> Result<Self, Failure> {
-        let path =
-            directory.ancestors().map(|parent| parent.join(FILE)).find(|path| path.is_file());
-        let Some(path) = path else { return Ok(Self::default()) };
+        let paths = directory.ancestors().map(|parent| parent.join(FILE));
+        match paths.into_iter().find(|path| path.is_file()) {
+            Some(path) => Self::read(&path),
+            None => Ok(Self::default()),
+        }
+    }
+
+    /// Reads this file.
+    pub(crate) fn read(path: &Path) -> Result<Self, Failure> {
         let refused = |why: String| Failure::new(Exit::Usage, format!("{}: {why}", path.display()));
-        let text = std::fs::read_to_string(&path).map_err(|error| refused(error.to_string()))?;
+        let text = std::fs::read_to_string(path).map_err(|error| refused(error.to_string()))?;
         Self::parse(&text).map_err(refused)
     }
 

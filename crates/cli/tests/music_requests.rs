@@ -62,6 +62,31 @@ fn newest_run_of_each_issue_succeeds_and_a_comment_cancels_nothing() {
     check_music(music.path(), 124, 2);
 }
 
+#[test]
+fn policies_make_one_run_of_a_storm_and_an_edit_supersedes_it() {
+    let state = tempfile::tempdir().expect("a directory");
+    let output = Command::new(env!("CARGO_BIN_EXE_interlock"))
+        .current_dir(workspace_root())
+        .args(["run", "-C", "examples/music-requests", "music", "--format", "json"])
+        .args(["--settings", "examples/music-requests/policies.toml", "--env", "MUSIC_PAUSE=4"])
+        .args(["--deliveries", "examples/music-requests/edits.jsonl"])
+        .env("INTERLOCK_STATE_DIR", state.path())
+        .env_remove("GITHUB_OUTPUT")
+        .env_remove("GITHUB_STEP_SUMMARY")
+        .output()
+        .expect("the binary");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    let summary: Value = serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
+    let mut runs: Vec<&Value> = summary["runs"].as_array().expect("runs").iter().collect();
+    runs.sort_by_key(|run| run["delivery"].as_u64());
+    let ends: Vec<_> = runs.iter().map(|run| run["conclusion"].as_str()).collect();
+    let ends: Vec<_> = ends.into_iter().map(|end| end.unwrap_or_default()).collect();
+    assert_eq!(ends, ["cancelled", "skipped", "skipped", "success"], "{summary:#}");
+    assert!(runs[0]["reason"].as_str().is_some_and(|reason| reason.contains("superseded")));
+    assert!(runs[1]["reason"].as_str().is_some_and(|reason| reason.contains("the same work")));
+}
+
 /// Checks that a real WAV file of the right length is there, and what is known about it.
 #[track_caller]
 fn check_music(directory: &Path, issue: u64, seconds: usize) {
