@@ -1,3 +1,5 @@
+//! The doctor finds each lie that a store can tell.
+
 use async_trait::async_trait;
 use bytes::Bytes;
 

@@ -1,3 +1,5 @@
+//! The embedded store under torn files, full disks and many processes.
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
