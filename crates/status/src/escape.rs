@@ -58,9 +58,9 @@ pub(crate) fn url(text: &str) -> Option<String> {
     let mut safe = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => safe.push(char::from(byte)),
-            b'-' | b'.' | b'_' | b'~' | b':' | b'/' | b'?' | b'#' | b'@' | b'!' | b'$' | b'&'
-            | b'+' | b',' | b';' | b'=' | b'%' => safe.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() || b"-._~:/?#@!$&+,;=%".contains(&byte) => {
+                safe.push(char::from(byte));
+            }
             _ => write!(safe, "%{byte:02X}").expect("a string takes all that is written"),
         }
     }

@@ -82,8 +82,8 @@ fn text(row: &Row) -> String {
 
 fn join_rest(ours: &mut Map<String, Value>, theirs: &Map<String, Value>) {
     for (name, value) in theirs {
-        let keep = ours.get(name).is_some_and(|known| known.to_string() >= value.to_string());
-        if !keep {
+        let text = |value: &Value| value.to_string();
+        if ours.get(name).is_none_or(|known| text(known) < text(value)) {
             ours.insert(name.clone(), value.clone());
         }
     }
@@ -157,7 +157,9 @@ mod tests {
 
     fn joined(documents: &[&Document]) -> Document {
         let mut all = Document::default();
-        documents.iter().for_each(|document| all.join(document));
+        for document in documents {
+            all.join(document);
+        }
         all
     }
 

@@ -155,6 +155,17 @@ pub struct Need {
     pub throttle: Throttle,
 }
 
+/// Who asks for a turn, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Bid<'a> {
+    /// Proves that the turn is ours.
+    pub token: &'a Token,
+    /// How long we may be silent before another takes over.
+    pub lease: Duration,
+    /// How fast pictures follow one another.
+    pub tempo: &'a Tempo,
+}
+
 impl Ledger {
     /// Stores what a writer says.
     pub fn post(
@@ -171,29 +182,29 @@ impl Ledger {
         }
         let turns = standing == Standing::Current || self.document.current.is_none();
         let mut changed = turns && self.document.turn_to(&post.head);
-        let mut taken = false;
+        let mut any = false;
         let slot = self.document.page(&post.head).slot(&post.writer, post.attempt);
         for (index, (task, change)) in post.tasks.iter().enumerate() {
             let row = slot.row(task);
             if row.take(change, now) {
-                taken = true;
+                any = true;
                 live(row, post.ttl, || Token::new(format!("{}.{index}", token.as_str())));
             }
         }
-        changed |= taken && self.document.current.as_deref() == Some(&post.head);
+        changed |= any && self.document.current.as_deref() == Some(&post.head);
         if changed {
             self.revision += 1;
         }
-        if taken { Posted::Stored { revision: self.revision } } else { Posted::Finished }
+        if any { Posted::Stored { revision: self.revision } } else { Posted::Finished }
     }
 
     /// Gives a sign of life of tasks that go on. Says whether there are any.
     pub fn beat(&mut self, post: &Post, now: Timestamp) -> bool {
         let Some(page) = self.document.pages.get_mut(&post.head) else { return false };
-        let slots = page.slots.iter_mut();
+        let mut slots = page.slots.iter_mut();
         let ours =
             |slot: &&mut crate::Slot| slot.writer == post.writer && slot.attempt == post.attempt;
-        let Some(slot) = slots.filter(|slot| ours(slot)).next_back() else { return false };
+        let Some(slot) = slots.find(|slot| ours(slot)) else { return false };
         let mut any = false;
         for row in
             slot.rows.iter_mut().filter(|row| post.tasks.iter().any(|(task, _)| *task == row.task))
@@ -236,28 +247,21 @@ impl Ledger {
     }
 
     /// Asks for the turn to show the document.
-    pub fn take(
-        &mut self,
-        need: Need,
-        token: &Token,
-        lease: Duration,
-        tempo: &Tempo,
-        now: &Now,
-    ) -> Turn {
+    pub fn take(&mut self, need: Need, bid: &Bid<'_>, now: &Now) -> Turn {
         if self.published >= need.revision {
             return Turn::Covered;
         }
-        let held = self.lease.as_ref().filter(|life| life.token() != token);
+        let held = self.lease.as_ref().filter(|life| life.token() != bid.token);
         if let Some(left) = held.map(|life| life.left(now)).filter(|left| !left.is_zero()) {
             return Turn::Held { left };
         }
-        let wait = self.pace.wait(need.time, tempo, need.urgent, need.throttle);
+        let wait = self.pace.wait(need.time, bid.tempo, need.urgent, need.throttle);
         if !wait.is_zero() {
             return Turn::Early { wait };
         }
         let assignment = self.assignment(now);
         self.fence = self.fence.next();
-        self.lease = Some(Life::new(token.clone(), lease));
+        self.lease = Some(Life::new(bid.token.clone(), bid.lease));
         // From now on a picture may be under way, and stays so if we die.
         self.doubt = true;
         Turn::Taken(Box::new(assignment))
@@ -275,16 +279,9 @@ impl Ledger {
     }
 
     /// Notes what was shown, and ends the turn if there is nothing more to show.
-    pub fn record(
-        &mut self,
-        feat: &Feat,
-        need: Need,
-        token: &Token,
-        tempo: &Tempo,
-        now: &Now,
-    ) -> Recorded {
-        self.pace.note(need.time, tempo, need.throttle);
-        if !self.keep(token) {
+    pub fn record(&mut self, feat: &Feat, need: Need, bid: &Bid<'_>, now: &Now) -> Recorded {
+        self.pace.note(need.time, bid.tempo, need.throttle);
+        if !self.keep(bid.token) {
             return Recorded::Lost;
         }
         self.published = self.published.max(feat.revision);
@@ -294,9 +291,9 @@ impl Ledger {
             self.author.clone_from(&feat.author);
         }
         self.doubt = false;
-        let wait = self.pace.wait(need.time, tempo, false, need.throttle);
+        let wait = self.pace.wait(need.time, bid.tempo, false, need.throttle);
         // Whoever stored a final word waits for its turn; all others are shown now if that is soon.
-        if self.published < self.revision && wait <= tempo.smallest {
+        if self.published < self.revision && wait <= bid.tempo.smallest {
             let assignment = self.assignment(now);
             self.doubt = true;
             return Recorded::Again(Box::new(assignment));

@@ -14,7 +14,7 @@ use crate::board::{Board, Pacemaker};
 use crate::comment::{Spot, author};
 use crate::error::Error;
 use crate::identity::Target;
-use crate::ledger::{Assignment, Feat, Need, Recorded, Turn};
+use crate::ledger::{Assignment, Bid, Feat, Need, Recorded, Turn};
 use crate::pace::Throttle;
 use crate::render::{COMMENT, Keep, Options, Rendering, View, render};
 
@@ -99,14 +99,18 @@ impl Board {
         token: &Token,
     ) -> Result<(Turn, Option<store::Version>), Error> {
         let take = self.register.update_to(|ledger, now| {
-            match ledger.take(need, token, self.timing.lease, &self.timing.tempo, now) {
-                taken @ Turn::Taken(_) => Step::Write(taken),
+            match ledger.take(need, &self.bid(token), now) {
+                ours @ Turn::Taken(_) => Step::Write(ours),
                 // The next one who asks goes on from what we have seen of the lease.
                 held @ Turn::Held { .. } => Step::Note(held),
                 other => Step::Keep(other),
             }
         });
         Ok(take.await?)
+    }
+
+    fn bid<'a>(&'a self, token: &'a Token) -> Bid<'a> {
+        Bid { token, lease: self.timing.lease, tempo: &self.timing.tempo }
     }
 
     /// Shows until there is nothing more to show, or the turn is over.
@@ -127,7 +131,7 @@ impl Board {
             };
             let need = Need { time: self.time(client), throttle: throttle(client), ..need };
             let record = self.register.update(|ledger, now| {
-                Step::Write(ledger.record(&feat, need, token, &self.timing.tempo, now))
+                Step::Write(ledger.record(&feat, need, &self.bid(token), now))
             });
             match record.await? {
                 Recorded::Released => return Ok(Served::Done),
@@ -308,5 +312,5 @@ fn millis(duration: Duration) -> u64 {
 /// Tells one picture from another, but for the footer.
 pub(crate) fn digest(drawn: &Rendering) -> String {
     let hash = Sha256::digest(drawn.content.as_bytes());
-    hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD_NO_PAD, &hash[..12])
 }

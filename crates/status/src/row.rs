@@ -208,10 +208,10 @@ impl Row {
         if started && !change.state.is_finished() {
             self.started = Some(now);
         }
-        replace(&mut self.title, &change.title);
-        replace(&mut self.url, &change.url);
-        replace(&mut self.started, &change.started);
-        replace(&mut self.message, &change.message);
+        replace(&mut self.title, change.title.as_ref());
+        replace(&mut self.url, change.url.as_ref());
+        replace(&mut self.started, change.started.as_ref());
+        replace(&mut self.message, change.message.as_ref());
         // A phase and a progress belong to the state they were said with.
         self.phase.clone_from(&change.phase);
         self.progress.clone_from(&change.progress);
@@ -260,7 +260,9 @@ impl Row {
             (&mut self.tips, 10, 1000),
         ] {
             texts.truncate(count);
-            texts.iter_mut().for_each(|text| cut(text, most));
+            for text in texts.iter_mut() {
+                cut(text, most);
+            }
         }
         self.annotations.truncate(50);
         for annotation in &mut self.annotations {
@@ -280,9 +282,9 @@ impl Row {
     }
 }
 
-fn replace<T: Clone>(ours: &mut Option<T>, theirs: &Option<T>) {
-    if theirs.is_some() {
-        ours.clone_from(theirs);
+fn replace<T: Clone>(ours: &mut Option<T>, theirs: Option<&T>) {
+    if let Some(theirs) = theirs {
+        *ours = Some(theirs.clone());
     }
 }
 

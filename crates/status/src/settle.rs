@@ -27,20 +27,36 @@ pub struct Settled {
 
 impl Board {
     /// Waits until all known rows are finished or dead, for at most `most`, and shows the last word.
-    pub async fn settle(&self, most: Duration) -> Result<Settled, Error> {
+    ///
+    /// With `include` the jobs that the API knows count as well, but for the unfinished ones of that run.
+    pub async fn settle(&self, most: Duration, include: Option<&str>) -> Result<Settled, Error> {
         let began = Instant::now();
-        let mut snapshot = self.snapshot().await?;
-        while snapshot.unfinished > 0 {
+        let mut asked: Option<Instant> = None;
+        loop {
+            let mut snapshot = self.snapshot().await?;
+            let is_due = asked.is_none_or(|asked| asked.elapsed() >= LOOK_AGAIN * 2);
+            if is_due || snapshot.unfinished == 0 {
+                self.look_at_jobs(include).await?;
+                asked = Some(Instant::now());
+                snapshot = self.snapshot().await?;
+            }
             let rest = most.saturating_sub(began.elapsed());
-            if rest.is_zero() {
-                break;
+            if snapshot.unfinished == 0 || rest.is_zero() {
+                return self.prove(snapshot.unfinished).await;
             }
             let wait = snapshot.left.min(rest).min(LOOK_AGAIN).max(Duration::from_millis(20));
             let version = self.register.read().await?.version;
             self.register.changed(version.as_ref(), wait).await?;
-            snapshot = self.snapshot().await?;
         }
-        self.prove(snapshot.unfinished).await
+    }
+
+    async fn look_at_jobs(&self, include: Option<&str>) -> Result<(), Error> {
+        let Some(own) = include else { return Ok(()) };
+        match self.include_jobs(own).await {
+            // What was known before still stands.
+            Err(error) if error.is_passing() => Ok(()),
+            result => result,
+        }
     }
 
     /// Shows the document, and writes it again until the comment shows it and no other does.

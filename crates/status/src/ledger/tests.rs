@@ -32,11 +32,17 @@ fn need(revision: u64) -> Need {
 }
 
 fn take(ledger: &mut Ledger, revision: u64, token: &str, now: &Now) -> Turn {
-    ledger.take(need(revision), &Token::new(token), LEASE, &Tempo::default(), now)
+    let (token, tempo) = (Token::new(token), Tempo::default());
+    ledger.take(need(revision), &Bid { token: &token, lease: LEASE, tempo: &tempo }, now)
 }
 
 fn feat(revision: u64) -> Feat {
     Feat { revision, comment: 7, author: None, shown: String::new() }
+}
+
+fn record(ledger: &mut Ledger, need: Need, token: &str, now: &Now) -> Recorded {
+    let (token, tempo) = (Token::new(token), Tempo::default());
+    ledger.record(&feat(1), need, &Bid { token: &token, lease: LEASE, tempo: &tempo }, now)
 }
 
 fn later(seconds: u64) -> Need {
@@ -99,11 +105,10 @@ fn turn_is_one_publishers_until_it_is_over_and_in_doubt_after_that() {
     );
     let Turn::Taken(second) = take(&mut ledger, 1, "q", &at(20)) else { panic!() };
     assert!(second.doubt, "a picture of the dead publisher may still land");
-    let tempo = Tempo::default();
-    let recorded = ledger.record(&feat(1), later(30), &Token::new("p"), &tempo, &at(30));
+    let recorded = record(&mut ledger, later(30), "p", &at(30));
     assert!(matches!(recorded, Recorded::Lost));
     assert_eq!(ledger.published, 0);
-    let recorded = ledger.record(&feat(1), later(31), &Token::new("q"), &tempo, &at(31));
+    let recorded = record(&mut ledger, later(31), "q", &at(31));
     assert!(matches!(recorded, Recorded::Released));
     assert!(matches!(take(&mut ledger, 1, "r", &at(32)), Turn::Covered));
 }
@@ -114,7 +119,7 @@ fn publisher_shows_again_what_came_while_it_was_showing() {
     say(&mut ledger, &post("a", 1, "h", State::Passed), Standing::Current);
     let Turn::Taken(_) = take(&mut ledger, 1, "p", &at(0)) else { panic!() };
     say(&mut ledger, &post("b", 1, "h", State::Failed), Standing::Current);
-    let recorded = ledger.record(&feat(1), need(0), &Token::new("p"), &Tempo::default(), &at(1));
+    let recorded = record(&mut ledger, need(0), "p", &at(1));
     let Recorded::Again(again) = recorded else { panic!() };
     assert_eq!((again.revision, ledger.published), (2, 1));
     assert!(matches!(take(&mut ledger, 2, "q", &at(2)), Turn::Held { .. }));

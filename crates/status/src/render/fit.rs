@@ -1,5 +1,6 @@
 //! The fit: the most detailed picture that is not too long, by tiers that never hide a failure.
 
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 
 use crate::block::Block;
@@ -81,26 +82,25 @@ enum Kept {
 /// The blocks, encoded when they are first wanted.
 struct Blocks<'a> {
     block: Option<&'a Block>,
-    done: [Option<Option<String>>; 3],
+    done: [OnceCell<Option<String>>; 3],
 }
 
 impl Blocks<'_> {
     /// Returns the encoded block, or none if it cannot be had that way.
-    fn get(&mut self, kept: Kept) -> Option<&str> {
+    fn get(&self, kept: Kept) -> Option<&str> {
         let Some(block) = self.block else { return Some("") };
-        let slot = &mut self.done[kept as usize];
         let encode = || match kept {
             Kept::Full => block.encode(),
             Kept::Lean => block.lean().encode(),
             Kept::Empty => block.empty().encode(),
         };
-        slot.get_or_insert_with(encode).as_deref()
+        self.done[kept as usize].get_or_init(encode).as_deref()
     }
 }
 
 /// Tries pictures from the best to the shortest, and returns the first that fits.
 pub(super) fn fit(view: &View<'_>, block: Option<&Block>, options: &Options<'_>) -> Rendering {
-    let mut blocks = Blocks { block, done: [None, None, None] };
+    let blocks = Blocks { block, done: Default::default() };
     let mut drawn: [Option<String>; TIERS.len()] = Default::default();
     let footer = footer(view, options);
     let fixed = options.marker.encode_utf16().count() + length(&footer) + RESERVE;

@@ -181,12 +181,9 @@ fn time(shown: &Shown<'_>) -> String {
 fn details(shown: &Shown<'_>, most: usize) -> String {
     let row = shown.row;
     let mut parts = Vec::new();
-    match shown.silent {
-        Some(Some(at)) => {
-            parts.push(format!("no sign of life since {}", at.strftime("%Y-%m-%d %H:%M:%S UTC")));
-        }
-        Some(None) => parts.push("no sign of life".to_owned()),
-        None => {}
+    if shown.is_silent() {
+        let since = row.at.map(|at| at.strftime(" since %Y-%m-%d %H:%M:%S UTC").to_string());
+        parts.push(format!("no sign of life{}", since.unwrap_or_default()));
     }
     if most == 0 {
         return parts.join(" · ");

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-
 use crate::document::Document;
 use crate::identity::Writer;
 use crate::row::{Row, State};
@@ -28,8 +26,6 @@ pub struct Shown<'a> {
     pub row: &'a Row,
     /// How it stands: `aborted` if its writer fell silent.
     pub state: State,
-    /// Since when its writer has been silent, if it fell silent; none within if it never said when.
-    pub silent: Option<Option<Timestamp>>,
     /// Whether another row has the same name, so that it must say where it is from.
     pub is_namesake: bool,
 }
@@ -51,7 +47,6 @@ impl<'a> View<'a> {
                     attempt: slot.attempt,
                     row,
                     state: if is_silent { State::Aborted } else { row.state },
-                    silent: is_silent.then_some(row.at),
                     is_namesake: false,
                 });
             }
@@ -119,6 +114,6 @@ impl Shown<'_> {
 
     /// Says whether the writer fell silent.
     pub fn is_silent(&self) -> bool {
-        self.silent.is_some()
+        self.state != self.row.state
     }
 }
