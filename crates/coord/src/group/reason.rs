@@ -45,8 +45,6 @@ pub enum Reason {
         /// The groups of the cycle, in order, from the one it waits for.
         groups: Vec<String>,
     },
-    /// Its life was over before it came back.
-    Expired,
     /// Somebody asked for it.
     Asked {
         /// Why.
@@ -63,7 +61,7 @@ impl Reason {
             | Self::Coalesced { .. }
             | Self::NotFirst { .. }
             | Self::Older { .. } => true,
-            Self::QueueFull | Self::Deadlock { .. } | Self::Expired | Self::Asked { .. } => false,
+            Self::QueueFull | Self::Deadlock { .. } | Self::Asked { .. } => false,
         }
     }
 
@@ -77,7 +75,6 @@ impl Reason {
             Self::QueueFull => "queue-full",
             Self::Older { .. } => "older",
             Self::Deadlock { .. } => "deadlock",
-            Self::Expired => "expired",
             Self::Asked { .. } => "asked",
         }
     }
@@ -125,7 +122,6 @@ impl fmt::Display for Reason {
                 }
                 write!(f, "the groups `{}` wait for one another", groups.join("`, `"))
             }
-            Self::Expired => write!(f, "it did not renew its membership in time"),
             Self::Asked { why } => f.write_str(why),
         }
     }

@@ -268,6 +268,27 @@ fn callers_that_do_not_wait_leave_their_observations() {
 }
 
 #[test]
+fn an_observer_that_waits_remembers_without_writing() {
+    run(async {
+        let faulty = Faulty::new(Memory::default(), Faults::default(), 0);
+        let store: Arc<dyn Store> = faulty.clone();
+        let begun = register(&store).update(|count, _| {
+            count.lives = vec![Life::new(Token::new("t"), Duration::from_mins(1))];
+            Step::Write(())
+        });
+        begun.await.unwrap();
+        let observer = Register::<Count>::new(store, Machine::new("one", Duration::ZERO), key());
+        let looks = || observer.update(|count, now| Step::Keep(count.lives[0].is_over(now)));
+        assert!(!looks().await.unwrap());
+        tokio::time::sleep(Duration::from_secs(59)).await;
+        assert!(!looks().await.unwrap());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(looks().await.unwrap());
+        assert_eq!(faulty.writes.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
 fn the_stores_own_clock_judges_from_the_moment_of_the_write() {
     run(async {
         let asked = Arc::new(AtomicUsize::new(0));
