@@ -24,25 +24,21 @@ impl Names {
 
     /// Says `ci#2` where a sentence says `run 1795534870498000`.
     pub(crate) fn humanize(&self, sentence: &str) -> String {
-        let mut words = Vec::new();
+        let mut words: Vec<String> = Vec::new();
         for word in sentence.split(' ') {
             let id = word.trim_end_matches(|c: char| !c.is_ascii_digit());
             match self.runs.get(id) {
                 Some(name) => {
-                    if words.last() == Some(&"run") {
+                    if words.last().is_some_and(|word| word == "run") {
                         words.pop();
                     }
-                    words.push(name);
                     // What stood behind the number, such as a comma, stays.
-                    let rest = &word[id.len()..];
-                    if !rest.is_empty() {
-                        words.push(rest);
-                    }
+                    words.push(format!("{name}{}", &word[id.len()..]));
                 }
-                None => words.push(word),
+                None => words.push(word.to_owned()),
             }
         }
-        words.join(" ").replace(" ,", ",").replace(" .", ".")
+        words.join(" ")
     }
 }
 
@@ -120,6 +116,7 @@ mod tests {
         let sentence = "superseded by run 1795534870498000, job x, in the same group";
         assert_eq!(names.humanize(sentence), "superseded by ci#1, job x, in the same group");
         assert_eq!(names.humanize("behind run 17"), "behind run 17");
+        assert_eq!(names.humanize("at step Run ./act , x"), "at step Run ./act , x");
     }
 
     #[test]
