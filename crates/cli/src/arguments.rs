@@ -120,7 +120,7 @@ fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
         Command::Milestone(command) => command.run(session),
         Command::Parallel(command) => command.run(session),
         Command::Check(command) => command.run(session),
-        Command::Completions(command) => command.run::<Arguments>(session),
+        Command::Completions(command) => Ok(command.run::<Arguments>(session)),
         Command::Doctor(command) => command.run(session),
         Command::Eval(command) => command.run(session),
         Command::Group(command) => command.run(session),

@@ -3,7 +3,6 @@
 use clap::{Args, CommandFactory};
 
 use crate::exit::Exit;
-use crate::failure::Failure;
 use crate::session::Session;
 
 /// The arguments of `interlock completions`.
@@ -14,10 +13,10 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run<A: CommandFactory>(self, session: &Session) -> Result<Exit, Failure> {
+    pub(crate) fn run<A: CommandFactory>(self, session: &Session) -> Exit {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut A::command(), "interlock", &mut script);
         session.line(String::from_utf8_lossy(&script).trim_end());
-        Ok(Exit::Done)
+        Exit::Done
     }
 }

@@ -70,7 +70,8 @@ fn list(workdirs: &Workdirs, session: &Session, now: Timestamp) -> Result<Exit, 
         writeln!(human, "{state:<22} {size:>9} {age:>5}  {path}")
             .expect("a string takes all that is written");
     }
-    human.push_str(&format!("{} in {}", counted(entries.len()), bytes(total)));
+    write!(human, "{} in {}", counted(entries.len()), bytes(total))
+        .expect("a string takes all that is written");
     let answer = json!({
         "workspaces": entries.iter().map(entry_json).collect::<Vec<_>>(),
         "count": entries.len(),
@@ -109,9 +110,11 @@ impl Gc {
             }
         }
         let word = if self.dry_run { "to remove" } else { "removed" };
-        human.push_str(&format!("{} {word}, {}", counted(gone.len()), bytes(total)));
+        write!(human, "{} {word}, {}", counted(gone.len()), bytes(total))
+            .expect("a string takes all that is written");
         if failed > 0 {
-            human.push_str(&format!("; {failed} could not be removed"));
+            write!(human, "; {failed} could not be removed")
+                .expect("a string takes all that is written");
         }
         let answer = json!({
             "workspaces": report.iter().map(swept_json).collect::<Vec<_>>(),

@@ -49,7 +49,7 @@ impl Tree {
         for entry in entries {
             let name = entry.map_err(|error| failed(&error))?.file_name();
             let Some(name) = name.to_str() else { continue };
-            if name.ends_with(".yml") || name.ends_with(".yaml") {
+            if let Some((_, "yml" | "yaml")) = name.rsplit_once('.') {
                 paths.push(format!("{FOLDER}/{name}"));
             }
         }
