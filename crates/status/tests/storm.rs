@@ -324,7 +324,8 @@ async fn new_push_is_not_taken_for_an_old_one_because_a_replica_lags() {
     let ttl = Duration::from_secs(60);
     drop(board.post(&post(1, &sha('a'), State::Passed, ttl)).await);
     // The replica still says `a`; the truth comes a little later.
-    let (late, _) = tokio::join!(board.post(&post(1, &sha('b'), State::Passed, ttl)), async {
+    let new = post(1, &sha('b'), State::Passed, ttl);
+    let (late, ()) = tokio::join!(board.post(&new), async {
         tokio::time::sleep(Duration::from_millis(15)).await;
         push(&forge, 'b');
     });
