@@ -272,7 +272,8 @@ fn an_observer_that_waits_remembers_without_writing() {
     run(async {
         let faulty = Faulty::new(Memory::default(), Faults::default(), 0);
         let store: Arc<dyn Store> = faulty.clone();
-        let begun = register(&store).update(|count, _| {
+        let holder = register(&store);
+        let begun = holder.update(|count, _| {
             count.lives = vec![Life::new(Token::new("t"), Duration::from_mins(1))];
             Step::Write(())
         });
