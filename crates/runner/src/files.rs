@@ -1,15 +1,18 @@
 //! Environment files: what a step says to its runner by writing to `GITHUB_OUTPUT` and its like.
 
+use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use thiserror::Error;
 
 /// How much a step may say in one of its files.
 const MAX_FILE: u64 = 16 << 20;
 
 /// How much a step may write into its summary.
-pub const MAX_SUMMARY: u64 = 1 << 20;
+const MAX_SUMMARY: u64 = 1 << 20;
 
 /// A file that does not say what it should.
 #[derive(Debug, Error)]
@@ -34,6 +37,9 @@ pub enum FileError {
         /// How many it may have.
         limit: u64,
     },
+    /// Something else than a file, which could keep its reader waiting, or lead to what is not the step's.
+    #[error("It is no longer a regular file")]
+    Irregular,
     /// A file that cannot be read.
     #[error("The file could not be read: {0}")]
     Io(#[from] std::io::Error),
@@ -170,16 +176,46 @@ impl StepFiles {
 
 /// Reads one file of a step; a file that is not there says nothing.
 pub fn read(path: &Path) -> Result<String, FileError> {
-    read_within(path, MAX_FILE)
+    read_own(path, MAX_FILE)
 }
 
-/// Reads one file of a step, unless it is larger than a limit.
+/// Reads what a step wrote into its summary.
+pub fn read_summary(path: &Path) -> Result<String, FileError> {
+    read_own(path, MAX_SUMMARY)
+}
+
+/// Reads a file that was made for a step. The step may have put anything into its place: a link is not
+/// followed, because some files, such as those of `/proc/self`, are others for us than for the step.
+fn read_own(path: &Path, limit: u64) -> Result<String, FileError> {
+    match open(path, OFlags::NOFOLLOW) {
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
+            Err(FileError::Irregular)
+        }
+        opened => take(opened, limit),
+    }
+}
+
+/// Reads a file of the workspace, unless it is larger than a limit; one that is not there is empty.
 pub fn read_within(path: &Path, limit: u64) -> Result<String, FileError> {
-    let file = match std::fs::File::open(path) {
+    take(open(path, OFlags::empty()), limit)
+}
+
+/// Opens without waiting for a writer, which a pipe may never get.
+fn open(path: &Path, flags: OFlags) -> std::io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY | flags;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+fn take(opened: std::io::Result<File>, limit: u64) -> Result<String, FileError> {
+    let file = match opened {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
         result => result?,
     };
-    let size = file.metadata()?.len();
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(FileError::Irregular);
+    }
+    let size = metadata.len();
     if size > limit {
         return Err(FileError::TooLarge { size, limit });
     }
@@ -247,6 +283,27 @@ mod tests {
         assert_eq!(read_within(&files.summary, 5).unwrap(), "12345");
         files.remove();
         assert_eq!(read(&files.summary).unwrap(), "");
+    }
+
+    #[test]
+    fn what_a_step_put_in_the_place_of_its_file_is_neither_waited_for_nor_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = StepFiles::create(directory.path(), "1").unwrap();
+        files.remove();
+        let mode = Mode::RUSR | Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &files.output, rustix::fs::FileType::Fifo, mode, 0)
+            .unwrap();
+        std::os::unix::fs::symlink("/proc/self/environ", &files.env).unwrap();
+        std::fs::create_dir(&files.path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &files.summary).unwrap();
+        for path in [&files.output, &files.env, &files.path] {
+            assert!(matches!(read(path), Err(FileError::Irregular)), "{path:?}");
+        }
+        assert!(matches!(read_summary(&files.summary), Err(FileError::Irregular)));
+        // A file of the workspace may be a link, if it is one to a file.
+        for path in [&files.output, &files.summary] {
+            assert!(matches!(read_within(path, 4), Err(FileError::Irregular)), "{path:?}");
+        }
     }
 
     #[test]

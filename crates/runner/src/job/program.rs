@@ -12,7 +12,7 @@ use super::frame::Done;
 use super::hearing::{Hearing, Said};
 use super::signal::Signal;
 use super::task::Task;
-use crate::files::{self, FileError, MAX_SUMMARY};
+use crate::files::{self, FileError};
 use crate::notice::Notice;
 use crate::process::{
     Cause, Command, CouldNotStart, Ending, Exit, Finished, Limits, Stopper, orders,
@@ -176,7 +176,7 @@ fn read_files(task: &Task, said: &mut Said) {
         task.error(error.to_string());
         said.failed = true;
     }
-    summary(task, files::read_within(&step_files.summary, MAX_SUMMARY));
+    summary(task, files::read_summary(&step_files.summary));
 }
 
 /// Passes on what the step wrote into its summary; one that is too large is an error that fails nothing.
