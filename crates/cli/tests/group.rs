@@ -112,6 +112,32 @@ fn a_place_is_entered_waited_for_and_left() {
 }
 
 #[test]
+fn a_job_that_enters_twice_has_one_place() {
+    let world = World::new();
+    world.check("7", &["enter", "g"], 0, "in-progress");
+    world.check("7", &["enter", "g"], 0, "in-progress");
+    world.check("7", &["enter", "g", "--as", "other", "--queue", "max"], 3, "pending");
+    world.until("g", "7* 7");
+    world.check("7", &["leave", "g"], 0, "left");
+    world.check("7", &["wait", "g", "--as", "other"], 0, "in-progress");
+}
+
+#[test]
+fn outside_of_jobs_a_second_place_needs_a_name() {
+    let world = World::new();
+    let call = |arguments: &[&str]| {
+        let mut command = world.command("0", arguments);
+        command.env_remove("GITHUB_ACTIONS").env_remove("RUNNER_TEMP");
+        command.output().expect("the binary starts").status.code()
+    };
+    assert_eq!(call(&["enter", "g"]), Some(0));
+    assert_eq!(call(&["enter", "g"]), Some(2), "nobody can tell whose place that is");
+    assert_eq!(call(&["enter", "g", "--as", "me"]), Some(3));
+    assert_eq!(call(&["leave", "g"]), Some(0));
+    assert_eq!(call(&["enter", "g"]), Some(3));
+}
+
+#[test]
 fn a_newcomer_replaces_the_one_who_waits() {
     let world = World::new();
     world.check("7", &["enter", "g"], 0, "in-progress");

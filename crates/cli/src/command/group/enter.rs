@@ -33,6 +33,9 @@ pub(super) struct Enter {
     exit_code: bool,
     #[command(flatten)]
     cancel: CancelFlags,
+    /// The name of this place, where one job or machine has several in the group.
+    #[arg(long = "as", value_name = "TEXT")]
+    alias: Option<String>,
     #[command(flatten)]
     store: StoreFlags,
 }
@@ -48,6 +51,9 @@ pub(super) struct Wait {
     timeout: Option<Duration>,
     #[command(flatten)]
     cancel: CancelFlags,
+    /// The name of this place, where one job or machine has several in the group.
+    #[arg(long = "as", value_name = "TEXT")]
+    alias: Option<String>,
     #[command(flatten)]
     store: StoreFlags,
 }
@@ -58,6 +64,9 @@ pub(super) struct Renew {
     /// The name of the group.
     #[arg(value_name = "NAME")]
     name: String,
+    /// The name of this place, where one job or machine has several in the group.
+    #[arg(long = "as", value_name = "TEXT")]
+    alias: Option<String>,
     #[command(flatten)]
     store: StoreFlags,
 }
@@ -68,18 +77,28 @@ pub(super) struct Leave {
     /// The name of the group.
     #[arg(value_name = "NAME")]
     name: String,
+    /// The name of this place, where one job or machine has several in the group.
+    #[arg(long = "as", value_name = "TEXT")]
+    alias: Option<String>,
     #[command(flatten)]
     store: StoreFlags,
 }
 
 impl Enter {
     pub(super) async fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let Some(place) = Place::find(&self.name, &self.store, session).await? else {
+        let Some(place) =
+            Place::find(&self.name, self.alias.as_deref(), &self.store, session).await?
+        else {
             told::disabled(&self.name, session)?;
             return Ok(Exit::Done);
         };
-        let request = self.asked.request(&self.name, session).await?;
-        let mut membership = place.enter(request, self.ttl, session).await?;
+        let mut membership = match place.again().await? {
+            Some(membership) => membership,
+            None => {
+                let request = self.asked.request(&self.name, session).await?;
+                place.enter(request, self.ttl, session).await?
+            }
+        };
         self.cancel.cancel(&membership, session).await;
         place.clear_orphans(&mut membership, session).await?;
         let is_ours = settle(&place, &mut membership, session).await?;
@@ -89,7 +108,9 @@ impl Enter {
 
 impl Wait {
     pub(super) async fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let Some(place) = Place::find(&self.name, &self.store, session).await? else {
+        let Some(place) =
+            Place::find(&self.name, self.alias.as_deref(), &self.store, session).await?
+        else {
             told::disabled(&self.name, session)?;
             return Ok(Exit::Done);
         };
@@ -109,7 +130,9 @@ impl Wait {
 
 impl Renew {
     pub(super) async fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let Some(place) = Place::find(&self.name, &self.store, session).await? else {
+        let Some(place) =
+            Place::find(&self.name, self.alias.as_deref(), &self.store, session).await?
+        else {
             told::disabled(&self.name, session)?;
             return Ok(Exit::Done);
         };
@@ -125,7 +148,9 @@ impl Renew {
 
 impl Leave {
     pub(super) async fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let Some(place) = Place::find(&self.name, &self.store, session).await? else {
+        let Some(place) =
+            Place::find(&self.name, self.alias.as_deref(), &self.store, session).await?
+        else {
             told::disabled(&self.name, session)?;
             return Ok(Exit::Done);
         };

@@ -42,12 +42,17 @@ impl Place {
     /// Finds the group; nothing if there is no store and that is accepted.
     pub(super) async fn find(
         name: &str,
+        alias: Option<&str>,
         flags: &StoreFlags,
         session: &Session,
     ) -> Result<Option<Self>, Failure> {
         let caller = Caller::of(session).await;
         let Some(store) = flags.open(session).await? else { return Ok(None) };
-        let kept = Kept::new(session, "group", &[&caller.scope(), &name.to_lowercase()])?;
+        let kept = Kept::new(
+            session,
+            "group",
+            &[&caller.scope(), &name.to_lowercase(), alias.unwrap_or_default()],
+        )?;
         let name = GroupName::new(&caller.host, &caller.repository, name);
         let url = session.store_url(flags.store.as_deref())?;
         Ok(Some(Self { name, caller, store, url, kept }))
@@ -83,11 +88,38 @@ impl Place {
 
     /// Goes on with the membership that an earlier call began.
     pub(super) async fn resume(&self) -> Result<Membership, Failure> {
-        let Some(Remembered { member, ttl_ms, .. }) = self.kept.load() else {
-            let what = format!("no place in the group `{}` is known here", self.name);
-            return Err(Failure::new(Exit::Usage, what)
-                .hinted("`interlock group enter` takes one and remembers it for this job"));
-        };
+        match self.kept.load() {
+            Some(remembered) => self.take_up(remembered).await,
+            None => {
+                let what = format!("no place in the group `{}` is known here", self.name);
+                Err(Failure::new(Exit::Usage, what)
+                    .hinted("`interlock group enter` takes one and remembers it for this job"))
+            }
+        }
+    }
+
+    /// Goes on with the membership that this job has already, if it has one.
+    ///
+    /// Elsewhere than in a CI job nobody can tell whose it is: then it is refused, since two could believe
+    /// that they are the one member, and one would give away the other's place.
+    pub(super) async fn again(&self) -> Result<Option<Membership>, Failure> {
+        let Some(remembered) = self.kept.load() else { return Ok(None) };
+        let membership = self.take_up(remembered).await?;
+        if matches!(membership.told(), Told::Gone | Told::Out { .. }) {
+            return Ok(None);
+        }
+        if self.caller.surface == "cli" {
+            let what = format!("the group `{}` was entered from here already", self.name);
+            return Err(Failure::new(Exit::Usage, what).hinted(
+                "`interlock group leave` gives that place back; `--as NAME` tells several places apart; \
+                 `interlock group run` needs neither",
+            ));
+        }
+        Ok(Some(membership))
+    }
+
+    async fn take_up(&self, remembered: Remembered) -> Result<Membership, Failure> {
+        let Remembered { member, ttl_ms, .. } = remembered;
         let entry = Entry {
             name: self.name.clone(),
             member,

@@ -59,7 +59,7 @@ impl Wrap {
 
     async fn perform(&self, session: &Session) -> Result<Exit, Failure> {
         let margin = margin(self.ttl);
-        let Some(place) = Place::find(&self.name, &self.store, session).await? else {
+        let Some(place) = Place::find(&self.name, None, &self.store, session).await? else {
             session.annotate(
                 Level::Warning,
                 &format!("group {}: disabled", self.name),
