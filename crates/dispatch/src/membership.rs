@@ -1,7 +1,9 @@
 //! Places in concurrency groups: asked for, kept alive, and given back.
 
+use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use coord::{BootClock, Clock, Register, Step, Token};
 use engine::{Contexts, GroupRequest, Queue};
 use jiff::Timestamp;
 use store::Store;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use crate::hands::RunFacts;
 use crate::policies::{Policies, Standpoint};
@@ -82,6 +84,39 @@ pub(crate) struct Place {
     entry: group::Entry,
 }
 
+/// When a place may be asked for: what this process asks of one group, it asks in order.
+///
+/// Were they asked for at once, chance would say who is the newest.
+pub(crate) struct Turn {
+    comes: Pin<Box<dyn Future<Output = ()> + Send>>,
+    over: oneshot::Sender<()>,
+}
+
+/// The turns that are given out for each group.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    last: HashMap<String, oneshot::Receiver<()>>,
+}
+
+impl Turns {
+    /// Returns the turn of a place, which comes when all before it in its group were asked for.
+    pub(crate) fn take(&mut self, place: &Place) -> Turn {
+        // Those that are over need no memory; looking at all of them is paid for by as many turns.
+        if self.last.len() == self.last.capacity() {
+            self.last.retain(|_, last| matches!(last.try_recv(), Err(TryRecvError::Empty)));
+        }
+        let (over, next) = oneshot::channel();
+        let before = self.last.insert(place.entry.name.key().as_str().to_owned(), next);
+        let comes = Box::pin(async move {
+            if let Some(before) = before {
+                // Over is over, whatever came of it.
+                drop(before.await);
+            }
+        });
+        Turn { comes, over }
+    }
+}
+
 impl Groups {
     /// Uses the groups of `store`, for runs whose records are under `runs`.
     pub fn new(store: Arc<dyn Store>, url: String, runs: PathBuf) -> Self {
@@ -121,18 +156,28 @@ impl Groups {
         Place { entry: group::Entry { name, member, request, ttl: TTL } }
     }
 
-    /// Asks for a place and keeps it until the sender of `left` is dropped. Says what happens meanwhile.
+    /// Asks for a place when its turn comes, and keeps it until the sender of `left` is dropped.
+    /// Says what happens meanwhile.
     pub(crate) async fn keep(
         &self,
         place: Place,
+        turn: Turn,
         tell: &(dyn Fn(Told) + Send + Sync),
-        left: oneshot::Receiver<()>,
+        mut left: oneshot::Receiver<()>,
     ) {
+        tokio::select! {
+            biased;
+            () = turn.comes => {}
+            // It is not wanted any more, and nobody has heard of it.
+            _ = &mut left => return,
+        }
         let runs = self.runs.clone();
         let proof: group::Proof = Arc::new(move |member| is_dead(&runs, member));
         let entering =
             Membership::enter(Arc::clone(&self.store), Arc::clone(&self.clock), place.entry, proof);
-        let mut membership = match entering.await {
+        let entered = entering.await;
+        drop(turn.over);
+        let mut membership = match entered {
             Ok(membership) => membership,
             Err(error) => {
                 tell(Told::Failed {

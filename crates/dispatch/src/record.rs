@@ -4,8 +4,10 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use runner::process::Token;
 use serde::{Deserialize, Serialize};
 
 use crate::notice::{News, Notice};
@@ -13,6 +15,9 @@ use crate::result::RunResult;
 
 /// The file whose lock says that the process which drives the run is alive.
 pub(crate) const LOCK: &str = "owner.lock";
+
+/// How the directory of a run is named until it is whole.
+const STAGING: &str = ".new-";
 
 /// Longest journal line read back; a longer one is damage.
 const MAX_LINE: u64 = 1024 * 1024;
@@ -93,39 +98,55 @@ pub struct Found {
 pub enum State {
     /// Some process drives it now.
     Live,
-    /// It ended, with this result.
-    Ended(Box<RunResult>),
+    /// It ended; its result is written.
+    Ended,
     /// The process that drove it died. The file is the lock of the one who cleans up.
     Orphaned(File),
-    /// Its files make no sense.
+    /// Its files cannot be looked at.
     Damaged(String),
 }
 
 impl Record {
     /// Makes the directory of a new run; the id is the first free one from `id` on.
-    pub fn create(root: &Path, mut id: u64) -> io::Result<(u64, Self)> {
-        DirBuilder::new().recursive(true).mode(0o700).create(root)?;
-        loop {
-            let path = root.join(id.to_string());
-            match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok((id, Self::open(path)?)),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => id += 1,
-                Err(error) => return Err(error),
+    ///
+    /// It appears locked and with its first entry: a run without them would be taken for dead.
+    pub fn create(root: &Path, mut id: u64, first: &Entry) -> io::Result<(u64, Self)> {
+        DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(at(root))?;
+        let staging = root.join(format!("{STAGING}{}", Token::random().as_str()));
+        let made = Self::stage(&staging, first).and_then(|mut record| {
+            loop {
+                let path = root.join(id.to_string());
+                match fs::rename(&staging, &path) {
+                    Ok(()) => {
+                        record.path = path;
+                        return Ok((id, record));
+                    }
+                    Err(error) if is_taken(&error) => id += 1,
+                    Err(error) => return Err(at(&path)(error)),
+                }
             }
+        });
+        if made.is_err() {
+            drop(fs::remove_dir_all(&staging));
         }
+        made
     }
 
-    fn open(path: PathBuf) -> io::Result<Self> {
-        let owner = open_lock(&path)?;
+    fn stage(path: &Path, first: &Entry) -> io::Result<Self> {
+        DirBuilder::new().mode(0o700).create(path).map_err(at(path))?;
+        let owner = open_lock(path).map_err(at(path))?;
         owner.lock()?;
-        fs::create_dir(path.join("logs"))?;
-        let mut options = OpenOptions::new();
-        let journal =
-            options.create(true).append(true).mode(0o600).open(path.join("journal.jsonl"))?;
-        let mut options = OpenOptions::new();
-        let events =
-            options.create(true).append(true).mode(0o600).open(path.join("events.jsonl"))?;
-        Ok(Self { path, journal, events: BufWriter::new(events), _owner: owner })
+        let open = |name: &str| {
+            let file = path.join(name);
+            let mut options = OpenOptions::new();
+            options.create(true).append(true).mode(0o600).open(&file).map_err(at(&file))
+        };
+        fs::create_dir(path.join("logs")).map_err(at(path))?;
+        let journal = open("journal.jsonl")?;
+        let events = BufWriter::new(open("events.jsonl")?);
+        let mut record = Self { path: path.to_owned(), journal, events, _owner: owner };
+        record.append(first)?;
+        Ok(record)
     }
 
     /// Returns the directory.
@@ -142,7 +163,7 @@ impl Record {
     pub fn append(&mut self, entry: &Entry) -> io::Result<()> {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
-        self.journal.write_all(&line)
+        self.journal.write_all(&line).map_err(at(&self.path.join("journal.jsonl")))
     }
 
     /// Keeps what observers were told, a line each. Lines of output are in the logs and not here.
@@ -156,7 +177,7 @@ impl Record {
 
     /// Writes the result, whole or not at all.
     pub fn finish(&mut self, result: &RunResult) -> io::Result<()> {
-        self.events.flush()?;
+        self.events.flush().map_err(at(&self.path.join("events.jsonl")))?;
         write_result(&self.path, result)
     }
 }
@@ -164,11 +185,28 @@ impl Record {
 /// Writes `result.json` so that it appears whole or not at all.
 pub(crate) fn write_result(path: &Path, result: &RunResult) -> io::Result<()> {
     let temporary = path.join("result.json.new");
-    let mut file =
-        OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(&serde_json::to_vec_pretty(result)?)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path.join("result.json"))
+    let write = || {
+        let mut options = OpenOptions::new();
+        let mut file =
+            options.create(true).write(true).truncate(true).mode(0o600).open(&temporary)?;
+        file.write_all(&serde_json::to_vec_pretty(result)?)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path.join("result.json"))
+    };
+    write().map_err(|error| {
+        drop(fs::remove_file(&temporary));
+        at(&path.join("result.json"))(error)
+    })
+}
+
+/// Says whether a name is that of an earlier run; its directory is never empty.
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
+}
+
+/// Names the file that an error is about.
+fn at(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 fn open_lock(path: &Path) -> io::Result<File> {
@@ -193,13 +231,27 @@ pub fn list(root: &Path) -> io::Result<Vec<Found>> {
     Ok(found)
 }
 
+/// Removes directories that were to become runs, and whose makers died first.
+pub(crate) fn remove_staging(root: &Path) {
+    let Ok(entries) = fs::read_dir(root) else { return };
+    for entry in entries.flatten() {
+        let is_staging = entry.file_name().to_str().is_some_and(|name| name.starts_with(STAGING));
+        // A maker that lives holds the lock, but for the moment before it has it.
+        let is_old = entry
+            .metadata()
+            .and_then(|about| about.modified())
+            .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > Duration::from_secs(60)));
+        if is_staging && is_old && matches!(unfinished(&entry.path()), State::Orphaned(_)) {
+            drop(fs::remove_dir_all(entry.path()));
+        }
+    }
+}
+
 fn state(path: &Path) -> State {
-    match fs::read(path.join("result.json")) {
-        Ok(bytes) => match serde_json::from_slice(&bytes) {
-            Ok(result) => State::Ended(Box::new(result)),
-            Err(error) => State::Damaged(format!("result.json: {error}")),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => unfinished(path),
+    // Nobody reads ten thousand results to find the one run that has none.
+    match path.join("result.json").try_exists() {
+        Ok(true) => State::Ended,
+        Ok(false) => unfinished(path),
         Err(error) => State::Damaged(format!("result.json: {error}")),
     }
 }
@@ -260,16 +312,15 @@ mod tests {
     #[test]
     fn two_runs_never_share_an_id() {
         let root = tempfile::tempdir().unwrap();
-        let (first, _one) = Record::create(root.path(), 7).unwrap();
-        let (second, _two) = Record::create(root.path(), 7).unwrap();
+        let (first, _one) = Record::create(root.path(), 7, &created()).unwrap();
+        let (second, _two) = Record::create(root.path(), 7, &created()).unwrap();
         assert_eq!((first, second), (7, 8));
     }
 
     #[test]
     fn run_is_live_until_its_record_is_dropped() {
         let root = tempfile::tempdir().unwrap();
-        let (_, mut record) = Record::create(root.path(), 7).unwrap();
-        record.append(&created()).unwrap();
+        let (_, record) = Record::create(root.path(), 7, &created()).unwrap();
         assert!(matches!(list(root.path()).unwrap()[0].state, State::Live));
         drop(record);
         let found = list(root.path()).unwrap();
@@ -280,8 +331,7 @@ mod tests {
     #[test]
     fn torn_last_line_is_left_out() {
         let root = tempfile::tempdir().unwrap();
-        let (_, mut record) = Record::create(root.path(), 7).unwrap();
-        record.append(&created()).unwrap();
+        let (_, mut record) = Record::create(root.path(), 7, &created()).unwrap();
         record.journal.write_all(b"{\"type\":\"job_st").unwrap();
         assert_eq!(journal(record.path()).unwrap(), [created()]);
     }
@@ -292,5 +342,34 @@ mod tests {
         fs::create_dir(root.path().join("notes")).unwrap();
         fs::write(root.path().join("12"), "a file").unwrap();
         assert!(list(root.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn run_appears_with_its_first_entry_or_not_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let (_, record) = Record::create(root.path(), 7, &created()).unwrap();
+        assert_eq!(journal(record.path()).unwrap(), [created()]);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+
+        // Whoever was killed while making one leaves nothing that looks like a run.
+        let staging = root.path().join(".new-x");
+        drop(Record::stage(&staging, &created()).unwrap());
+        assert_eq!(list(root.path()).unwrap().len(), 1);
+        remove_staging(root.path());
+        assert!(staging.exists(), "it may be somebody's who is about to lock it");
+        let old = std::time::SystemTime::now() - Duration::from_secs(120);
+        File::open(&staging).unwrap().set_modified(old).unwrap();
+        remove_staging(root.path());
+        assert!(!staging.exists());
+    }
+
+    #[test]
+    fn result_that_finds_no_space_leaves_nothing_and_says_where() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("result.json")).unwrap();
+        let result = RunResult::interrupted(7, root.path(), "x");
+        let error = write_result(root.path(), &result).unwrap_err();
+        assert!(error.to_string().contains("result.json"), "{error}");
+        assert!(!root.path().join("result.json.new").exists());
     }
 }

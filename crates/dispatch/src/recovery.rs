@@ -110,13 +110,14 @@ pub(crate) async fn end_processes(marker: &str) -> usize {
     tokio::task::spawn_blocking(move || sweep(&marker).len()).await.unwrap_or(0)
 }
 
-/// Removes the records of runs that ended longer ago than `age`.
+/// Removes the records of runs that ended longer ago than `age`, and what never became a run.
 pub fn forget(runs: &Path, age: Duration) {
+    record::remove_staging(runs);
     let Ok(found) = record::list(runs) else { return };
     let Some(limit) = SystemTime::now().checked_sub(age) else { return };
     for found in found {
         let ended = fs::metadata(found.path.join("result.json")).and_then(|about| about.modified());
-        if matches!(found.state, State::Ended(_)) && ended.is_ok_and(|ended| ended < limit) {
+        if matches!(found.state, State::Ended) && ended.is_ok_and(|ended| ended < limit) {
             // Whoever removed it first has done it.
             drop(fs::remove_dir_all(&found.path));
         }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::driven::Driven;
 use crate::error::Error;
 use crate::hands::{Hands, RunFacts};
-use crate::membership::{Groups, Told};
+use crate::membership::{Groups, Told, Turns};
 use crate::notice::{Hub, News, Notice};
 use crate::planner::{Planner, Verdict};
 use crate::slots::Slots;
@@ -90,6 +90,7 @@ pub struct World {
     hub: Hub,
     runs: BTreeMap<RunId, Driven>,
     slots: Slots,
+    turns: Turns,
     ended: Vec<Ended>,
     inbox: mpsc::UnboundedReceiver<Incoming>,
     outbox: mpsc::UnboundedSender<Incoming>,
@@ -115,6 +116,7 @@ impl World {
             hub,
             runs,
             slots,
+            turns: Turns::default(),
             ended,
             inbox,
             outbox,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -261,4 +262,72 @@ async fn puppets_that_vanish_fail_their_job() {
     let mut stage = stage(&jobs(1), 1, 1).await;
     drop(stage.next().await);
     assert_eq!(stage.outcome().await.ended[0].conclusion, Conclusion::Failure);
+}
+
+/// A store that answers the last question first.
+#[derive(Debug, Default)]
+struct Backwards {
+    memory: Memory,
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl Store for Backwards {
+    async fn read(&self, key: &Key) -> Result<Option<Record>, store::Error> {
+        let nth = self.asked.fetch_add(1, Ordering::Relaxed);
+        for _ in 0..1000_usize.saturating_sub(nth * 100) {
+            tokio::task::yield_now().await;
+        }
+        self.memory.read(key).await
+    }
+    async fn write(
+        &self,
+        key: &Key,
+        value: bytes::Bytes,
+        expect: Expect,
+    ) -> Result<Written, store::Error> {
+        self.memory.write(key, value, expect).await
+    }
+    async fn list(&self, prefix: &str) -> Result<Vec<Key>, store::Error> {
+        self.memory.list(prefix).await
+    }
+    async fn changed(
+        &self,
+        key: &Key,
+        since: Option<&Version>,
+        timeout: Duration,
+    ) -> Result<bool, store::Error> {
+        self.memory.changed(key, since, timeout).await
+    }
+    async fn remove(&self, key: &Key, at: &Version) -> Result<Written, store::Error> {
+        self.memory.remove(key, at).await
+    }
+    async fn now(&self) -> Result<Option<store::StoreTime>, store::Error> {
+        self.memory.now().await
+    }
+}
+
+#[tokio::test]
+async fn newest_delivery_is_the_newest_member_however_slow_the_store() {
+    let mut stage = stage_on(Arc::new(Backwards::default()), GROUPED, 8, 4).await;
+    let hands = tokio::spawn(async move {
+        while let Some(mut started) = stage.started.recv().await {
+            tokio::spawn(async move {
+                let conclusion = tokio::select! {
+                    order = started.orders.recv() => {
+                        assert!(matches!(order, Some(Order::Cancel { .. }) | None));
+                        Conclusion::Cancelled
+                    }
+                    () = tokio::time::sleep(Duration::from_millis(300)) => Conclusion::Success,
+                };
+                assert!(started.end.send(conclusion).is_ok(), "the world waits for its jobs");
+            });
+        }
+        drop(stage.stops);
+        stage.world.await.unwrap().unwrap()
+    });
+    let mut ended = hands.await.unwrap().ended;
+    ended.sort_by_key(|ended| ended.id);
+    let superseded: Vec<bool> = ended.iter().map(|ended| ended.superseded).collect();
+    assert_eq!(superseded, [true, true, true, true, true, true, true, false]);
 }

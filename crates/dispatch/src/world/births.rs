@@ -21,11 +21,9 @@ impl World {
     pub(super) fn create(&mut self, delivery: usize, seed: Seed) -> Result<(), Error> {
         let now = Timestamp::now();
         let wanted = u64::try_from(now.as_millisecond()).unwrap_or(0).saturating_mul(1000);
-        let (id, mut record) = Record::create(&self.setup.runs, wanted.max(self.last_id + 1))?;
-        self.last_id = id;
         let marker = Token::random().as_str().to_owned();
         let workflow = seed.workflow.display_name().to_owned();
-        record.append(&Entry::Created {
+        let created = Entry::Created {
             at: now,
             path: seed.path.clone(),
             workflow: workflow.clone(),
@@ -33,7 +31,10 @@ impl World {
             delivery,
             marker: marker.clone(),
             store: self.setup.groups.url().to_owned(),
-        })?;
+        };
+        let wanted = wanted.max(self.last_id + 1);
+        let (id, record) = Record::create(&self.setup.runs, wanted, &created)?;
+        self.last_id = id;
         let facts = Arc::new(RunFacts {
             id: RunId(id),
             attempt: 1,

@@ -75,6 +75,7 @@ impl World {
             group: place.group().to_owned(),
             token: place.token().as_str().to_owned(),
         })?;
+        let turn = self.turns.take(&place);
         let (leave, left) = oneshot::channel();
         drop(driven.memberships.insert(member.clone(), Seat { _leave: leave, hold: place.hold() }));
         let outbox = self.outbox.clone();
@@ -84,7 +85,7 @@ impl World {
                 // The loop waits for its tasks, so it is there to listen.
                 drop(outbox.send(Incoming::Group { run: id, member: member.clone(), told }));
             };
-            groups.keep(place, &tell, left).await;
+            groups.keep(place, turn, &tell, left).await;
         });
         Ok(())
     }
