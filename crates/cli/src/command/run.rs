@@ -92,7 +92,11 @@ impl Run {
         let ended = world.run(inlet).await;
         watcher.abort();
         let ignored = viewer.await.map_err(|error| Failure::from_error(Exit::Failed, &error))?;
-        let outcome = ended.map_err(|error| Failure::from_error(Exit::Unavailable, &error))?;
+        let outcome = ended.map_err(|error| {
+            Failure::from_error(Exit::Unavailable, &error).hinted(
+                "free some space there, or set INTERLOCK_STATE_DIR to a directory you may write",
+            )
+        })?;
         view::summarize(session, &outcome.ended)?;
         self.judge(session, &outcome, &ignored, planner_is_bare && deliveries == 1)
     }
