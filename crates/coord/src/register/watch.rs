@@ -20,7 +20,7 @@ pub(super) struct Watch {
 #[derive(Debug, Default)]
 struct Memory {
     judge: Judge,
-    /// When this process first saw each state of a life. Only for stores without a clock.
+    /// When this process first saw each state of a life, where no clock tells when it was written.
     first_seen: BTreeMap<(Token, u64), Stamp>,
 }
 
@@ -46,31 +46,30 @@ impl Watch {
         written: Option<StoreTime>,
         value: &mut impl Value,
     ) -> Result<bool, Error> {
-        let seen = match written {
+        let (seen, judge) = match written {
             Some(written) if written.epoch.is_empty() => {
                 self.is_remote();
-                Some(stamp(&written))
+                return Ok(note_exactly(value, &stamp(&written)));
             }
             // A machine's own clock is asked at once: the record may be from before it was restarted.
-            Some(written) => store.now().await?.map(|now| {
-                self.memory().judge = Judge::Machine;
-                stamp(if now.epoch == written.epoch { &written } else { &now })
-            }),
-            None => None,
+            Some(written) => match store.now().await? {
+                Some(now) if now.epoch == written.epoch => {
+                    self.memory().judge = Judge::Machine;
+                    return Ok(note_exactly(value, &stamp(&written)));
+                }
+                Some(now) => (stamp(&now), Judge::Machine),
+                None => (own(clock), Judge::Observer),
+            },
+            None => (own(clock), Judge::Observer),
         };
-        if let Some(seen) = seen {
-            value.each_life(&mut |life| {
-                life.note(&seen);
-            });
-            return Ok(false);
-        }
-        let now = own(clock);
+        // Nobody knows when it was written, so what counts is when it was first seen.
         let mut memory = self.memory();
-        memory.judge = Judge::Observer;
+        memory.judge = judge;
         let (mut news, mut first_seen) = (false, BTreeMap::new());
         value.each_life(&mut |life| {
             let state = (life.token().clone(), life.renewals());
-            let seen = memory.first_seen.get(&state).unwrap_or(&now).clone();
+            let known = memory.first_seen.get(&state).filter(|known| known.clock() == seen.clock());
+            let seen = known.unwrap_or(&seen).clone();
             news |= life.note(&seen);
             first_seen.insert(state, seen);
         });
@@ -113,6 +112,14 @@ impl Watch {
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Notes the moment of the write, which the record itself tells everybody: that is no news.
+fn note_exactly(value: &mut impl Value, written: &Stamp) -> bool {
+    value.each_life(&mut |life| {
+        life.note(written);
+    });
+    false
 }
 
 fn own(clock: &dyn Clock) -> Stamp {

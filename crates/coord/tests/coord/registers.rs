@@ -332,30 +332,37 @@ fn a_clock_that_costs_a_request_is_asked_only_if_a_decision_depends_on_it() {
     });
 }
 
+/// Lets an observer look every ten seconds after the machine was restarted, and says when it finds the
+/// holder dead.
+async fn found_dead(step: fn(bool) -> Step<bool>, is_new_each_time: bool) -> u64 {
+    let boot = Arc::new(std::sync::Mutex::new("first"));
+    let (clock, epoch) = (Machine::new("store", Duration::from_secs(5)), boot.clone());
+    let store: Arc<dyn Store> = Arc::new(Memory::with_clock(move || {
+        let since = coord::Clock::now(&*clock);
+        StoreTime { epoch: (*epoch.lock().unwrap()).to_owned(), since }
+    }));
+    let one = Machine::new("one", Duration::ZERO);
+    assert!(!over_after(store.clone(), 10, std::slice::from_ref(&one)).await);
+    *boot.lock().unwrap() = "second";
+    let mut observer = Register::<Count>::new(store.clone(), one.clone(), key());
+    for seconds in (0..200).step_by(10) {
+        if is_new_each_time {
+            observer = Register::new(store.clone(), one.clone(), key());
+        }
+        let looked = observer.update(|count, now| step(count.lives[0].is_over(now)));
+        if looked.await.unwrap() {
+            return seconds;
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    panic!("it is never found dead");
+}
+
 #[test]
 fn a_machine_that_was_restarted_begins_to_count_anew() {
     run(async {
-        let boot = Arc::new(std::sync::Mutex::new("first"));
-        let (clock, epoch) = (Machine::new("store", Duration::from_secs(5)), boot.clone());
-        let store: Arc<dyn Store> = Arc::new(Memory::with_clock(move || {
-            let since = coord::Clock::now(&*clock);
-            StoreTime { epoch: (*epoch.lock().unwrap()).to_owned(), since }
-        }));
-        let one = Machine::new("one", Duration::ZERO);
-        assert!(!over_after(store.clone(), 10, std::slice::from_ref(&one)).await);
-        *boot.lock().unwrap() = "second";
-        let look = || async {
-            let register = Register::<Count>::new(store.clone(), one.clone(), key());
-            let looked = register.update(|count, now| {
-                let over = count.lives[0].is_over(now);
-                Step::Write(over)
-            });
-            looked.await.unwrap()
-        };
-        assert!(!look().await);
-        tokio::time::sleep(Duration::from_secs(59)).await;
-        assert!(!look().await);
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        assert!(look().await);
+        assert_eq!(found_dead(Step::Keep, false).await, 60, "one that waits and writes nothing");
+        assert_eq!(found_dead(Step::Note, true).await, 60, "one that comes again and again");
+        assert_eq!(found_dead(Step::Write, true).await, 60, "one that writes each time");
     });
 }

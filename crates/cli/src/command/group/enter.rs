@@ -92,12 +92,11 @@ impl Enter {
             told::disabled(&self.name, session)?;
             return Ok(Exit::Done);
         };
-        let mut membership = match place.again().await? {
-            Some(membership) => membership,
-            None => {
-                let request = self.asked.request(&self.name, session).await?;
-                place.enter(request, self.ttl, session).await?
-            }
+        let mut membership = if let Some(membership) = place.again().await? {
+            membership
+        } else {
+            let request = self.asked.request(&self.name, session).await?;
+            place.enter(request, self.ttl, session).await?
         };
         self.cancel.cancel(&membership, session).await;
         place.clear_orphans(&mut membership, session).await?;

@@ -88,14 +88,12 @@ impl Place {
 
     /// Goes on with the membership that an earlier call began.
     pub(super) async fn resume(&self) -> Result<Membership, Failure> {
-        match self.kept.load() {
-            Some(remembered) => self.take_up(remembered).await,
-            None => {
-                let what = format!("no place in the group `{}` is known here", self.name);
-                Err(Failure::new(Exit::Usage, what)
-                    .hinted("`interlock group enter` takes one and remembers it for this job"))
-            }
+        if let Some(remembered) = self.kept.load() {
+            return self.take_up(remembered).await;
         }
+        let what = format!("no place in the group `{}` is known here", self.name);
+        Err(Failure::new(Exit::Usage, what)
+            .hinted("`interlock group enter` takes one and remembers it for this job"))
     }
 
     /// Goes on with the membership that this job has already, if it has one.
