@@ -53,6 +53,24 @@ async fn directory_keeps_the_contract() {
 }
 
 #[tokio::test]
+async fn many_first_uses_at_once_share_one_scratch_repository() {
+    let directory = bare_repository();
+    let url = file_url(directory.path());
+    let state = tempfile::tempdir().unwrap();
+    let surroundings =
+        Surroundings { variables: std::env::vars().collect(), state: state.path().to_owned() };
+    let mut clients = Vec::new();
+    for _ in 0..16 {
+        clients.push(store::open(&url, &surroundings).await.unwrap());
+    }
+    let (first, second) = (key(), key());
+    let reads = clients.iter().flat_map(|client| [client.read(&first), client.read(&second)]);
+    for read in futures::future::join_all(reads).await {
+        assert_eq!(read.unwrap(), None);
+    }
+}
+
+#[tokio::test]
 async fn two_clients_of_one_server_keep_the_contract() {
     let server = GitHttp::start().await;
     let [one, other] = [(), ()].map(|()| client(&http_url(server.port()), &[]));

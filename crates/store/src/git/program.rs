@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
@@ -204,6 +204,18 @@ impl Program {
         command
     }
 
+    /// Waits until nobody else makes or sweeps the scratch repository.
+    async fn alone(&self) -> std::io::Result<std::fs::File> {
+        let path = self.scratch.join("making.lock");
+        let locked = tokio::task::spawn_blocking(move || {
+            let mut options = std::fs::OpenOptions::new();
+            let file = options.create(true).truncate(false).write(true).mode(0o600).open(path)?;
+            file.lock()?;
+            Ok(file)
+        });
+        locked.await.map_err(std::io::Error::other)?
+    }
+
     /// Makes the scratch repository, or sweeps it once a day, and looks for an SSH command.
     async fn prepare(&self) -> Result<bool, Trouble> {
         let scratch = |why: &dyn std::fmt::Display| {
@@ -211,6 +223,8 @@ impl Program {
         };
         let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.scratch);
         made.map_err(|error| scratch(&error))?;
+        // Many processes may be the first at once; Git does not wait for its own locks.
+        let _alone = self.alone().await.map_err(|error| scratch(&error))?;
         let swept = self.scratch.join("swept");
         if !swept.exists() {
             let steps: [&[&str]; 2] = [
