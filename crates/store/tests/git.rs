@@ -65,7 +65,7 @@ async fn many_first_uses_at_once_share_one_scratch_repository() {
     }
     let (first, second) = (key(), key());
     let reads = clients.iter().flat_map(|client| [client.read(&first), client.read(&second)]);
-    for read in futures::future::join_all(reads).await {
+    for read in join_all(reads).await {
         assert_eq!(read.unwrap(), None);
     }
 }
