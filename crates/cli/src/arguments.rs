@@ -38,12 +38,14 @@ enum FormatFlag {
     Json,
     /// The same; a list is one object a line.
     Jsonl,
+    /// The text of a comment; only `status show` has one.
+    Markdown,
 }
 
 impl From<FormatFlag> for Format {
     fn from(flag: FormatFlag) -> Self {
         match flag {
-            FormatFlag::Human => Self::Human,
+            FormatFlag::Human | FormatFlag::Markdown => Self::Human,
             FormatFlag::Json | FormatFlag::Jsonl => Self::Json,
         }
     }
@@ -67,6 +69,8 @@ enum Command {
     Group(command::group::Group),
     /// Decides, once, whether a piece of work goes on, before it starts.
     Guard(command::guard::Guard),
+    /// Keeps one comment that many writers share, and loses no row of it.
+    Status(command::status::Status),
     /// Says what events would start, and why or why not, without running anything.
     Plan(command::plan::Plan),
     /// Runs workflows side by side on this machine, as GitHub would.
@@ -98,6 +102,10 @@ fn session(arguments: &Arguments) -> Result<Session, Failure> {
         }
         None => here()?,
     };
+    if arguments.format == FormatFlag::Markdown && !matches!(arguments.command, Command::Status(_)) {
+        let what = "only `status show` prints Markdown";
+        return Err(Failure::new(Exit::Usage, what).hinted("choose human or json"));
+    }
     if !directory.is_dir() {
         let what = format!("{} is not a directory", directory.display());
         return Err(Failure::new(Exit::Usage, what).hinted("-C takes the directory to work in"));
@@ -109,6 +117,7 @@ fn session(arguments: &Arguments) -> Result<Session, Failure> {
     Ok(Session {
         format: arguments.format.into(),
         lines: arguments.format == FormatFlag::Jsonl,
+        is_markdown: arguments.format == FormatFlag::Markdown,
         surroundings: Surroundings::of_process(),
         settings,
         directory,
@@ -125,6 +134,7 @@ fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
         Command::Eval(command) => command.run(session),
         Command::Group(command) => command.run(session),
         Command::Guard(command) => command.run(session),
+        Command::Status(command) => command.run(session),
         Command::Plan(command) => command.run(session),
         Command::Run(command) => command.run(session),
         Command::Workspace(command) => command.run(session),

@@ -13,5 +13,6 @@ pub(crate) mod milestone;
 pub(crate) mod parallel;
 pub(crate) mod plan;
 pub(crate) mod run;
+pub(crate) mod status;
 pub(crate) mod stimulus;
 pub(crate) mod workspace;

@@ -8,6 +8,7 @@ mod caller;
 mod command;
 mod exit;
 mod failure;
+mod forge;
 mod keeper;
 mod kept;
 mod session;

@@ -30,6 +30,8 @@ pub(crate) struct Session {
     pub(crate) format: Format,
     /// Whether lists are printed as one JSON object a line.
     pub(crate) lines: bool,
+    /// Whether a text for people is to be Markdown.
+    pub(crate) is_markdown: bool,
     pub(crate) surroundings: Surroundings,
     pub(crate) settings: Settings,
     /// The directory that relative paths mean: `-C`, or the current one.

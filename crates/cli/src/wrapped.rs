@@ -79,6 +79,22 @@ pub(crate) async fn run<L>(
     margin: Duration,
     keeper: impl Future<Output = L>,
 ) -> Result<Ended<L>, Failure> {
+    run_heard(flags, session, environment, margin, keeper, |_| {}).await
+}
+
+/// Does the same, and lets `hear` listen to what the command prints.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "it is `run` with one more, and both have one caller each"
+)]
+pub(crate) async fn run_heard<L>(
+    flags: &WrappedFlags,
+    session: &Session,
+    environment: &[(&str, String)],
+    margin: Duration,
+    keeper: impl Future<Output = L>,
+    hear: impl Fn(&Chunk) + Send + 'static,
+) -> Result<Ended<L>, Failure> {
     let mut interrupts = listen()?;
     let command = command(flags, session, environment);
     // A little is left for what comes after the command has ended.
@@ -87,7 +103,7 @@ pub(crate) async fn run<L>(
     let tree = Tree::new(&Token::random());
     let (stopper, orders) = orders();
     let (sink, chunks) = mpsc::channel(BACKLOG);
-    let printed = print(chunks, session.format);
+    let printed = print(chunks, session.format, hear);
     let mut lost = None;
     let mut is_interrupted = false;
     let finished = {
@@ -153,10 +169,15 @@ fn code(exit: ProcessExit) -> u8 {
 }
 
 /// Passes on what the command prints, from a thread: a reader that does not read stops nobody else.
-fn print(mut chunks: mpsc::Receiver<Chunk>, format: Format) -> oneshot::Receiver<()> {
+fn print(
+    mut chunks: mpsc::Receiver<Chunk>,
+    format: Format,
+    hear: impl Fn(&Chunk) + Send + 'static,
+) -> oneshot::Receiver<()> {
     let (done, printed) = oneshot::channel();
     std::thread::spawn(move || {
         while let Some(chunk) = chunks.blocking_recv() {
+            hear(&chunk);
             // JSON has standard output for itself. A reader that went away is no error.
             let written = match (chunk.stream, format) {
                 (Stream::Stdout, Format::Human) => write(&mut std::io::stdout().lock(), &chunk),

@@ -177,6 +177,13 @@ impl Board {
         })
     }
 
+    /// Waits until the document may have changed, or until `timeout`.
+    pub async fn changed(&self, timeout: Duration) -> Result<(), Error> {
+        let version = self.register.read().await?.version;
+        self.register.changed(version.as_ref(), timeout).await?;
+        Ok(())
+    }
+
     /// Makes the API's current head the one that is shown. Says what the API said.
     pub async fn refresh_head(&self) -> Result<Option<String>, Error> {
         let (Target::Pull(number), Some(client)) = (&self.subject.target, &self.client) else {

@@ -73,7 +73,10 @@ impl Board {
             let wait = match turn {
                 Turn::Covered => return Ok(Publication::Shown),
                 Turn::Held { .. } if !urgent => return Ok(Publication::Underway),
-                Turn::Early { wait } if !urgent => return Ok(Publication::Later { wait }),
+                // What is due in a moment is worth the moment.
+                Turn::Early { wait } if !urgent && wait > self.timing.tempo.smallest => {
+                    return Ok(Publication::Later { wait });
+                }
                 Turn::Taken(assignment) => {
                     match self.serve(client, issue, *assignment, (need, &token)).await? {
                         Served::Done if revision == u64::MAX => return Ok(Publication::Shown),
