@@ -16,11 +16,14 @@ use crate::git::{Git, WORK, is_reference_name, is_sha};
 use crate::job_directory::JobDir;
 use crate::request::{CheckoutRequest, Credentials};
 use crate::snapshot::{Snapshot, about};
-use crate::{overlay, removal};
+use crate::{overlay, regular, removal};
 
 /// The lines around our own settings in a job's configuration.
 const BEGIN: &str = "# begin of what the checkout set\n";
 const END: &str = "# end of what the checkout set\n";
+
+/// How large a file of a job's repository may be that is read again.
+const MAX_CONFIG: u64 = 1 << 20;
 
 /// What a checkout has put where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,8 +146,9 @@ async fn resolve(snapshot: &Snapshot, name: Option<&str>) -> Result<Target, Erro
 /// Returns where the files go, after looking that no link leads out of the workspace.
 fn place(workspace: &Path, path: &Path) -> Result<PathBuf, Error> {
     let mut place = workspace.to_owned();
-    for part in path.components() {
-        place.push(part);
+    // A step may have put a link into the place of the workspace itself.
+    for part in std::iter::once(None).chain(path.components().map(Some)) {
+        place.extend(part);
         match fs::symlink_metadata(&place) {
             Ok(metadata) if metadata.is_dir() => {}
             Ok(_) => {
@@ -162,7 +166,7 @@ fn place(workspace: &Path, path: &Path) -> Result<PathBuf, Error> {
 /// Says whether an earlier checkout of the same repository is there.
 fn is_ours(git_directory: &Path, mirror: &Path) -> bool {
     let is_directory = fs::symlink_metadata(git_directory).is_ok_and(|metadata| metadata.is_dir());
-    let borrowed = fs::read(git_directory.join("objects/info/alternates"));
+    let borrowed = regular::read(&git_directory.join("objects/info/alternates"), MAX_CONFIG);
     is_directory && borrowed.is_ok_and(|text| text == alternates(mirror))
 }
 
@@ -364,7 +368,10 @@ fn write_config(
         ));
     }
     let path = git_directory.join("config");
-    let mut text = fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let read = regular::read(&path, MAX_CONFIG).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|_| std::io::ErrorKind::InvalidData.into())
+    });
+    let mut text = read.map_err(Error::io("read", &path))?;
     // What an earlier checkout wrote goes, what the job wrote stays.
     if let (Some(start), Some(end)) = (text.find(BEGIN), text.find(END)) {
         text.replace_range(start..(end + END.len()).max(start), "");

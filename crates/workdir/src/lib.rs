@@ -20,6 +20,7 @@ mod mounts;
 mod origin;
 mod overlay;
 mod owner;
+mod regular;
 mod removal;
 mod repository;
 mod request;

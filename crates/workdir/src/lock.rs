@@ -23,10 +23,13 @@ pub(crate) enum Want {
 
 /// Takes the lock of a file that exists, without waiting; `None` if somebody has it or the file is gone.
 pub(crate) fn try_lock(path: &Path, want: Want) -> Result<Option<OwnedFd>, Error> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(file) => file,
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+        // What is no file cannot be our lock, and nobody can have it.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ISDIR | Errno::NXIO) => {
+            return Ok(None);
+        }
         Err(error) => return Err(Error::io("open", path)(error)),
     };
     let operation = match want {

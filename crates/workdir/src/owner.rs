@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Identity;
 use crate::error::Error;
+use crate::regular;
 
 /// Where the record is, below a job's directory.
 const FILE: &str = ".interlock/owner.json";
@@ -124,7 +125,7 @@ impl Owner {
                 Err(error) => return Err(Error::io("look at", part)(error)),
             }
         }
-        let file = match fs::File::open(&path) {
+        let file = match regular::open(&path) {
             Ok(file) => file,
             Err(error) if is_absence(&error) => return Ok(None),
             Err(error) => return Err(Error::io("open", &path)(error)),

@@ -368,6 +368,48 @@ async fn path_stays_in_the_workspace() {
 }
 
 #[tokio::test]
+async fn workspace_that_became_a_link_is_not_emptied() {
+    let world = World::with_history();
+    let snapshot = world.snapshot(&Want::Committed).await;
+    let job = world.job();
+    let outside = world.directory.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("precious"), "x").unwrap();
+    fs::remove_dir(job.workspace()).unwrap();
+    symlink(&outside, job.workspace()).unwrap();
+    for inputs in [&[][..], &[("clean", "false")], &[("path", "below")]] {
+        let answer = checkout(&snapshot, &request(inputs), &job).await;
+        assert!(matches!(answer, Err(Error::Refused { .. })), "{inputs:?}: {answer:?}");
+    }
+    let left: Vec<_> = fs::read_dir(&outside).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["precious"]);
+}
+
+#[tokio::test]
+async fn workspace_that_is_gone_is_made_again() {
+    let world = World::with_history();
+    let snapshot = world.snapshot(&Want::Committed).await;
+    let job = world.job();
+    fs::remove_dir(job.workspace()).unwrap();
+    checkout(&snapshot, &request(&[]), &job).await.unwrap();
+    assert_eq!(read(&job, "README"), "two\n");
+}
+
+#[tokio::test]
+async fn pipes_in_a_job_s_repository_are_not_waited_for() {
+    let world = World::with_history();
+    let snapshot = world.snapshot(&Want::Committed).await;
+    for (name, fails) in [(".git/objects/info/alternates", false), (".git/config", true)] {
+        let (job, _) = world.checked_out(&snapshot, &[]).await;
+        let path = job.workspace().join(name);
+        fs::remove_file(&path).unwrap();
+        assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+        let answer = checkout(&snapshot, &request(&[("clean", "false")]), &job).await;
+        assert_eq!(answer.is_err(), fails, "{name}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn clean_removes_what_was_there_and_unclean_leaves_it() {
     let world = World::with_history();
     let snapshot = world.snapshot(&Want::Committed).await;

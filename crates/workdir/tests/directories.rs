@@ -225,6 +225,31 @@ fn links_in_a_workspace_lead_nowhere_when_it_is_removed() {
 }
 
 #[test]
+fn directory_whose_record_or_lock_is_no_file_stops_no_clean_up() {
+    let (_directory, workdirs) = workdirs();
+    let made: Vec<_> = (1..=4)
+        .map(|run| {
+            let job = workdirs.allocate(&identity(run, 1, "build"), NOW).unwrap();
+            let path = job.path().join(".interlock");
+            drop(job);
+            path
+        })
+        .collect();
+    let pipe = |path: &Path| {
+        fs::remove_file(path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    pipe(&made[0].join("owner.json"));
+    pipe(&made[1].join("lock"));
+    fs::remove_file(made[2].join("lock")).unwrap();
+    fs::create_dir(made[2].join("lock")).unwrap();
+    assert_eq!(workdirs.list(NOW).unwrap().len(), 3, "the first carries no record any more");
+    workdirs.gc(&Policy::default(), later(48)).unwrap();
+    assert!(!made[3].exists(), "the one nobody has touched is gone");
+    assert!(made[0].exists(), "without a record, it is not ours to remove");
+}
+
+#[test]
 fn failed_job_is_kept_for_a_day_and_then_goes() {
     let (_directory, workdirs) = workdirs();
     let job = workdirs.allocate(&identity(1, 1, "build"), NOW).unwrap();
