@@ -112,17 +112,18 @@ fn the_content_of_files_is_what_the_work_is() {
 
 #[test]
 fn exactly_one_of_many_callers_wins() {
-    let state = tempfile::tempdir().expect("a directory");
-    let arguments = ["issue-1", "--digest", "a", "--format", "json"];
-    let calls: Vec<_> = (0..20)
-        .map(|_| {
-            command(state.path(), &arguments).stdout(Stdio::piped()).spawn().expect("it starts")
-        })
-        .collect();
-    let codes: Vec<_> =
-        calls.into_iter().map(|call| call.wait_with_output().unwrap().status.code()).collect();
-    assert_eq!(codes.iter().filter(|code| **code == Some(0)).count(), 1, "{codes:?}");
-    assert_eq!(codes.iter().filter(|code| **code == Some(3)).count(), 19, "{codes:?}");
+    let repository = testkit::servers::bare_repository();
+    let git = format!("git+file://{}/repository.git", repository.path().display());
+    for store in [&[][..], &["--store", &git]] {
+        let state = tempfile::tempdir().expect("a directory");
+        let arguments = [&["issue-1", "--digest", "a", "--format", "json"], store].concat();
+        let call = || command(state.path(), &arguments).stdout(Stdio::piped()).spawn();
+        let calls: Vec<_> = (0..50).map(|_| call().expect("it starts")).collect();
+        let codes: Vec<_> =
+            calls.into_iter().map(|call| call.wait_with_output().unwrap().status.code()).collect();
+        assert_eq!(codes.iter().filter(|code| **code == Some(0)).count(), 1, "{codes:?}");
+        assert_eq!(codes.iter().filter(|code| **code == Some(3)).count(), 49, "{codes:?}");
+    }
 }
 
 #[test]
