@@ -68,7 +68,7 @@ enum Command {
     /// Keeps jobs anywhere to one at a time, as GitHub's `concurrency` does and beyond it.
     Group(command::group::Group),
     /// Decides, once, whether a piece of work goes on, before it starts.
-    Guard(command::guard::Guard),
+    Guard(Box<command::guard::Guard>),
     /// Keeps one comment that many writers share, and loses no row of it.
     Status(command::status::Status),
     /// Says what events would start, and why or why not, without running anything.

@@ -8,7 +8,7 @@ use crate::row::cut;
 const BREAK: &str = "<!-- -->";
 
 /// Makes text safe on one line, in a table or in a heading, and cuts it to `most` characters.
-pub(crate) fn line(text: &str, most: usize) -> String {
+pub fn line(text: &str, most: usize) -> String {
     let mut flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     cut(&mut flat, most);
     let mut safe = String::with_capacity(flat.len() + 16);
@@ -50,7 +50,7 @@ pub(crate) fn code(text: &str, most: usize) -> String {
 }
 
 /// Returns a URL that can stand in a link, if it is one of the web.
-pub(crate) fn url(text: &str) -> Option<String> {
+pub fn url(text: &str) -> Option<String> {
     let web = text.starts_with("https://") || text.starts_with("http://");
     if !web || text.len() > 1000 {
         return None;

@@ -32,6 +32,7 @@ pub use board::{Board, Look, Pacemaker, Posting, Snapshot, Timing};
 pub use document::{Document, Page, Slot};
 pub use error::Error;
 pub use head::{Verdict, judge};
+pub use escape::{line as safe_line, url as safe_url};
 pub use identity::{Subject, Target, Writer};
 pub use ledger::{Assignment, Ledger, Post, Posted};
 pub use pace::{Pace, Tempo, Throttle};

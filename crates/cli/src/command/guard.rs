@@ -2,7 +2,9 @@
 
 mod close;
 pub(crate) mod digest;
+mod notice;
 mod present;
+mod probe;
 mod wrap;
 
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use store::Store;
 
 use self::close::{Close, Done};
 use self::digest::DigestFlags;
+use self::notice::NoticeFlags;
+use self::probe::{Finding, ProbeFlags, There};
 use self::wrap::Wrap;
 use crate::caller::{Caller, StoreFlags};
 use crate::exit::Exit;
@@ -48,7 +52,7 @@ pub(crate) struct Guard {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Claims, runs a command, renews meanwhile, and closes by its exit code.
-    Run(Wrap),
+    Run(Box<Wrap>),
     /// Lets a claim last another length.
     Renew(Close),
     /// Closes a claim: the work is done.
@@ -72,6 +76,10 @@ struct ClaimFlags {
     /// What if nobody can say.
     #[arg(long, value_enum, default_value_t = OnUnknown::Fail, value_name = "WHAT")]
     on_unknown: OnUnknown,
+    #[command(flatten)]
+    probes: ProbeFlags,
+    #[command(flatten)]
+    notice: NoticeFlags,
     #[command(flatten)]
     store: StoreFlags,
 }
@@ -116,6 +124,8 @@ struct Proof {
 enum Answer {
     /// The store has answered.
     Known(Outcome),
+    /// Others have done it: something is there that says so.
+    Exists(There),
     /// It could not be found out.
     Unknown(String),
     /// There is no store, and that is accepted.
@@ -146,10 +156,11 @@ impl Guard {
 async fn decide(work: &Work, exit_code: bool, session: &Session) -> Result<Exit, Failure> {
     let flags = &work.flags;
     let digest = flags.digest.digest(session)?;
+    let notice = flags.notice.check(session)?;
     let caller = Caller::of(session).await;
     let answer = match flags.store.open(session).await {
         Ok(None) => Ok(Answer::Disabled),
-        Ok(Some(store)) => work.ask(store, &caller, digest.clone()).await,
+        Ok(Some(store)) => work.decide(store, &caller, digest.clone(), session).await,
         Err(failure) => Err(failure),
     };
     let answer = flags.or_unknown(answer)?;
@@ -159,12 +170,59 @@ async fn decide(work: &Work, exit_code: bool, session: &Session) -> Result<Exit,
         kept(session, &caller, &work.key)?.save(&proof)?;
     }
     present::present(&work.key, digest.as_deref(), &answer, proceeds, session)?;
+    if let (Some(notice), Answer::Known(_) | Answer::Exists(_), false) = (notice, &answer, proceeds)
+    {
+        let fields = present::to_json(&work.key, digest.as_deref(), &answer, proceeds);
+        notice.tell(&work.key, &fields, (&flags.probes, &caller), session).await;
+    }
     Ok(if proceeds { Exit::Done } else { session.no(exit_code) })
 }
 
 impl Work {
     fn subject(&self, store: Arc<dyn Store>, caller: &Caller) -> Subject {
         Subject::new(store, Arc::clone(&caller.clock), &caller.scope(), &self.key)
+    }
+
+    /// Looks for work that others have done, and claims if there is none.
+    ///
+    /// Something that is there counts for less than what the claim knows: whoever works on it now, or has
+    /// done it, is named.
+    async fn decide(
+        &self,
+        store: Arc<dyn Store>,
+        caller: &Caller,
+        digest: Option<String>,
+        session: &Session,
+    ) -> Result<Answer, Failure> {
+        if self.flags.probes.is_empty() {
+            return self.ask(store, caller, digest).await;
+        }
+        match self.flags.probes.look(caller, session).await? {
+            Finding::No => self.ask(store, caller, digest).await,
+            Finding::Unknown(_) if self.flags.on_unknown == OnUnknown::Proceed => {
+                self.ask(store, caller, digest).await
+            }
+            Finding::Unknown(why) => {
+                let what = format!("it could not be found out whether the work is done: {why}");
+                Err(Failure::new(Exit::Unavailable, what)
+                    .hinted("--on-unknown proceed or skip decides without knowing"))
+            }
+            Finding::Yes(there) => {
+                let reading = self.subject(store, caller).register().read().await?;
+                let (claim, now) = (reading.value, reading.now);
+                let live = claim.live().filter(|live| !live.is_over(&now));
+                let live = live.filter(|live| !caller.who.is_rerun_of(&live.who));
+                if let Some(live) = live.filter(|live| live.digest == digest) {
+                    let (by, wake) = (Box::new(live.clone()), self.ttl);
+                    return Ok(Answer::Known(Outcome::Lost { by, wake }));
+                }
+                if let Some(done) = claim.last_done().filter(|done| done.digest == digest) {
+                    let done = Box::new(done.clone());
+                    return Ok(Answer::Known(Outcome::Replay { done }));
+                }
+                Ok(Answer::Exists(there))
+            }
+        }
     }
 
     /// Claims, and waits where that was asked for.
@@ -212,7 +270,7 @@ impl ClaimFlags {
     fn proceeds(&self, answer: &Answer) -> bool {
         match answer {
             Answer::Known(Outcome::Won { .. }) | Answer::Disabled => true,
-            Answer::Known(_) => false,
+            Answer::Known(_) | Answer::Exists(_) => false,
             Answer::Unknown(_) => self.on_unknown == OnUnknown::Proceed,
         }
     }
@@ -230,6 +288,7 @@ impl Answer {
             Self::Known(Outcome::Lost { .. }) => "lost",
             Self::Known(Outcome::Replay { .. }) => "replay",
             Self::Known(Outcome::Changed { .. }) => "changed",
+            Self::Exists(_) => "exists",
             Self::Unknown(_) => "unknown",
             Self::Disabled => "disabled",
         }
@@ -244,7 +303,7 @@ fn make_visible(key: &str, answer: &Answer, text: &str, session: &Session) -> Re
     }
     let level = match answer {
         Answer::Unknown(_) | Answer::Disabled => Level::Warning,
-        Answer::Known(_) => Level::Notice,
+        Answer::Known(_) | Answer::Exists(_) => Level::Notice,
     };
     session.annotate(level, &format!("guard {key}: {word}"), text);
     session.summarize(&format!("**guard `{}`: {word}.** {text}", key.replace('`', "'")))

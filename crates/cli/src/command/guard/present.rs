@@ -50,6 +50,10 @@ pub(super) fn sentence(answer: &Answer) -> String {
             Some(done) => format!("other work on this key is done: {}", told(done)),
             None => "other work on this key is in the way".to_owned(),
         },
+        Answer::Exists(there) => {
+            let link = there.link.as_ref().map(|link| format!(": {link}"));
+            format!("it is done already, since there is {}{}", there.what, link.unwrap_or_default())
+        }
         Answer::Unknown(why) => format!("it could not be found out: {}", why.trim()),
         Answer::Disabled => "no store was chosen, so nothing is protected".to_owned(),
     }
@@ -88,6 +92,10 @@ pub(super) fn to_json(
             if let Some(live) = live {
                 set_live(&mut set, live);
             }
+        }
+        Answer::Exists(there) => {
+            set("exists", json!(there.what));
+            set("link", json!(there.link));
         }
         Answer::Unknown(_) | Answer::Disabled => {}
     }

@@ -53,6 +53,7 @@ impl Wrap {
     async fn perform(&self, session: &Session) -> Result<Exit, Failure> {
         let work = Work { key: self.key.clone(), flags: self.claim.clone(), ttl: self.ttl };
         let digest = self.claim.digest.digest(session)?;
+        let notice = self.claim.notice.check(session)?;
         let caller = Caller::of(session).await;
         let before = caller.clock.now();
         let mut subject = None;
@@ -61,7 +62,7 @@ impl Wrap {
             Ok(Some(store)) => {
                 subject = Some(work.subject(store.clone(), &caller));
                 tokio::select! {
-                    answer = work.ask(store, &caller, digest.clone()) => answer,
+                    answer = work.decide(store, &caller, digest.clone(), session) => answer,
                     interrupt = wrapped::interrupted() => return interrupt.map(|_| Exit::Interrupted),
                 }
             }
@@ -74,6 +75,9 @@ impl Wrap {
         let text = present::sentence(&answer);
         super::make_visible(key, &answer, &text, session)?;
         if !proceeds {
+            if let (Some(notice), Answer::Known(_) | Answer::Exists(_)) = (&notice, &answer) {
+                notice.tell(key, &fields, (&self.claim.probes, &caller), session).await;
+            }
             session.note(&format!("{}: {text}", answer.word()));
             let answer_json = Value::Object(fields);
             session.step_outputs(&answer_json)?;
