@@ -388,6 +388,38 @@ fn waits_that_make_no_cycle_are_left_alone() {
 }
 
 #[test]
+fn a_wait_whose_member_is_dead_makes_no_cycle() {
+    run(async {
+        let store: Arc<dyn Store> = Arc::new(Memory::default());
+        let machine = Machine::new("one", Duration::ZERO);
+        let enter = |group: &str, run, holds| {
+            let request = Request { queue: Queue::Max, ..Request::default() };
+            let entry = entry(group, run, request, holds);
+            let (store, machine) = (store.clone(), machine.clone());
+            async move { enter(&store, &machine, entry).await.unwrap() }
+        };
+        let mut one = enter("a", 1, vec![]).await;
+        let two = enter("b", 2, vec![]).await;
+        let two_waits = enter("a", 2, vec![two.hold()]).await;
+        assert!(matches!(two_waits.told(), Told::Pending { .. }));
+        // The second run dies without a word, and its place in `b` goes to another.
+        drop((two, two_waits));
+        let mut four = enter("b", 4, vec![]).await;
+        let alive = async {
+            while !matches!(four.told(), Told::Running { .. }) {
+                four.next().await.unwrap();
+            }
+        };
+        tokio::select! {
+            () = alive => {}
+            told = one.next() => panic!("{told:?}"),
+        }
+        let one_waits = enter("b", 1, vec![one.hold()]).await;
+        assert!(matches!(one_waits.told(), Told::Pending { .. }), "{one_waits:?}");
+    });
+}
+
+#[test]
 fn many_runs_that_cross_each_other_all_end() {
     for seed in 0..20 {
         run(async {
