@@ -37,6 +37,16 @@ pub struct Entry {
     pub ttl: Duration,
 }
 
+/// Of whom a proof of death is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// Of everybody.
+    All,
+    /// Of those in progress and the next one. Were it all, a hundred that wait would look at a hundred
+    /// locks each, at every step that the queue makes.
+    Next,
+}
+
 /// A membership that is kept alive as long as [`Membership::next`] is called.
 ///
 /// Dropping it leaves nothing: the group finds out when its life is over. Call [`Membership::leave`].
@@ -238,7 +248,7 @@ impl Membership {
         if !changed && rest < wake {
             return Ok(self.told.clone());
         }
-        self.change(|group, death, now| group.look(&token, death, now)).await
+        self.change_after(Doubt::Next, |group, death, now| group.look(&token, death, now)).await
     }
 
     /// Applies a transition, and writes only if it changed something.
@@ -246,9 +256,17 @@ impl Membership {
         &mut self,
         transition: impl Fn(&mut Group, &Death, &Now) -> R + Send + Sync,
     ) -> Result<R, Error> {
+        self.change_after(Doubt::All, transition).await
+    }
+
+    async fn change_after<R: Send>(
+        &mut self,
+        doubt: Doubt,
+        transition: impl Fn(&mut Group, &Death, &Now) -> R + Send + Sync,
+    ) -> Result<R, Error> {
         let changed = self.register.update_to(|group, now| {
             let before = group.clone();
-            let death = self.deaths(group);
+            let death = self.deaths(group, doubt);
             let result = transition(group, &death, now);
             if *group == before { Step::Keep(result) } else { Step::Write(result) }
         });
@@ -258,9 +276,15 @@ impl Membership {
     }
 
     /// Collects who of this boot is proved dead.
-    fn deaths(&self, group: &Group) -> Death {
+    fn deaths(&self, group: &Group, doubt: Doubt) -> Death {
         let here = self.clock.boot();
-        let members = group.members().iter().map(|standing| &standing.member);
+        let mut is_next_seen = false;
+        let doubted = group.members().iter().filter(|standing| {
+            doubt == Doubt::All
+                || standing.is_in_progress()
+                || !std::mem::replace(&mut is_next_seen, true)
+        });
+        let members = doubted.map(|standing| &standing.member);
         let others = members.filter(|member| member.token != *self.token());
         let provable = others.filter(|m| m.lock.is_some() && m.boot.as_deref() == Some(here));
         let mut provable = provable.peekable();
