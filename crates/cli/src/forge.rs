@@ -62,7 +62,8 @@ impl ForgeFlags {
 
 /// Returns the base URL of the API.
 pub(crate) fn base(surroundings: &Surroundings, host: &str) -> String {
-    match surroundings.get("GITHUB_API_URL") {
+    // A step cannot set variables that begin with GITHUB_.
+    match surroundings.get("INTERLOCK_API_URL").or_else(|| surroundings.get("GITHUB_API_URL")) {
         Some(url) => url.to_owned(),
         None if host == "github.com" || host == "local" => "https://api.github.com".to_owned(),
         None => format!("https://{host}/api/v3"),

@@ -22,7 +22,7 @@ const MAX_ROWS: usize = 5000;
 /// The arguments of `interlock status import`.
 #[derive(Debug, Args)]
 pub(super) struct Import {
-    /// The JSON that `interlock parallel --format json` printed.
+    /// The result that `interlock parallel --json FILE` wrote, or `--format json` printed.
     #[arg(long, value_name = "FILE", required = true)]
     parallel: PathBuf,
     /// Exit with 3 for "not taken in" also where step outputs carry the answer.
@@ -94,7 +94,7 @@ impl Import {
         let path = session.directory.join(&self.parallel);
         let refused = |why: String| {
             Failure::new(Exit::Unknown, format!("{}: {why}", path.display()))
-                .hinted("write it with `interlock parallel --format json … > FILE`")
+                .hinted("write it with `interlock parallel --json FILE …`")
         };
         let size = std::fs::metadata(&path).map_err(|error| refused(error.to_string()))?.len();
         if size > MAX_RESULT {
