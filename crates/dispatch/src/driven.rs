@@ -33,6 +33,8 @@ pub(crate) struct Driven {
 pub(crate) struct Seat {
     /// Dropping it gives the place back.
     pub(crate) _leave: oneshot::Sender<()>,
+    /// Whether the group has answered.
+    pub(crate) is_answered: bool,
     /// What is shown to other groups while this place is taken.
     pub(crate) hold: Hold,
 }

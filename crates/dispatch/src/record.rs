@@ -1,7 +1,7 @@
 //! The directory of one run: its journal, its result, its logs and the lock that says it is alive.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +18,9 @@ pub(crate) const LOCK: &str = "owner.lock";
 
 /// How the directory of a run is named until it is whole.
 const STAGING: &str = ".new-";
+
+/// How many bytes of events are gathered before they are written.
+const EVENTS: usize = 8 * 1024;
 
 /// Longest journal line read back; a longer one is damage.
 const MAX_LINE: u64 = 1024 * 1024;
@@ -76,8 +79,8 @@ pub enum Entry {
 #[derive(Debug)]
 pub struct Record {
     path: PathBuf,
-    journal: File,
-    events: BufWriter<File>,
+    /// What is not in the file of events yet.
+    events: Vec<u8>,
     // Held for as long as the record lives, and by nobody else: no child inherits it.
     _owner: File,
 }
@@ -136,15 +139,8 @@ impl Record {
         DirBuilder::new().mode(0o700).create(path).map_err(at(path))?;
         let owner = open_lock(path).map_err(at(path))?;
         owner.lock()?;
-        let open = |name: &str| {
-            let file = path.join(name);
-            let mut options = OpenOptions::new();
-            options.create(true).append(true).mode(0o600).open(&file).map_err(at(&file))
-        };
         fs::create_dir(path.join("logs")).map_err(at(path))?;
-        let journal = open("journal.jsonl")?;
-        let events = BufWriter::new(open("events.jsonl")?);
-        let mut record = Self { path: path.to_owned(), journal, events, _owner: owner };
+        let mut record = Self { path: path.to_owned(), events: Vec::new(), _owner: owner };
         record.append(first)?;
         Ok(record)
     }
@@ -163,7 +159,7 @@ impl Record {
     pub fn append(&mut self, entry: &Entry) -> io::Result<()> {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
-        self.journal.write_all(&line).map_err(at(&self.path.join("journal.jsonl")))
+        add(&self.path.join("journal.jsonl"), &line)
     }
 
     /// Keeps what observers were told, a line each. Lines of output are in the logs and not here.
@@ -172,12 +168,17 @@ impl Record {
             return Ok(());
         }
         serde_json::to_writer(&mut self.events, notice)?;
-        self.events.write_all(b"\n")
+        self.events.push(b'\n');
+        if self.events.len() >= EVENTS { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        add(&self.path.join("events.jsonl"), &std::mem::take(&mut self.events))
     }
 
     /// Writes the result, whole or not at all.
     pub fn finish(&mut self, result: &RunResult) -> io::Result<()> {
-        self.events.flush().map_err(at(&self.path.join("events.jsonl")))?;
+        self.flush()?;
         write_result(&self.path, result)
     }
 }
@@ -197,6 +198,13 @@ pub(crate) fn write_result(path: &Path, result: &RunResult) -> io::Result<()> {
         drop(fs::remove_file(&temporary));
         at(&path.join("result.json"))(error)
     })
+}
+
+/// Adds to a file. It is not kept open: thousands of runs may wait at once, and files are few.
+fn add(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let opened = options.create(true).append(true).mode(0o600).open(file);
+    opened.and_then(|mut opened| opened.write_all(bytes)).map_err(at(file))
 }
 
 /// Says whether a name is that of an earlier run; its directory is never empty.
@@ -331,8 +339,8 @@ mod tests {
     #[test]
     fn torn_last_line_is_left_out() {
         let root = tempfile::tempdir().unwrap();
-        let (_, mut record) = Record::create(root.path(), 7, &created()).unwrap();
-        record.journal.write_all(b"{\"type\":\"job_st").unwrap();
+        let (_, record) = Record::create(root.path(), 7, &created()).unwrap();
+        add(&record.path().join("journal.jsonl"), b"{\"type\":\"job_st").unwrap();
         assert_eq!(journal(record.path()).unwrap(), [created()]);
     }
 

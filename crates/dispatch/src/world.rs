@@ -26,6 +26,9 @@ use crate::slots::Slots;
 /// How much news of jobs may wait for the loop before the jobs wait.
 const WAITING_NEWS: usize = 256;
 
+/// How many places may be asked for before the next delivery waits.
+const MOST_ASKING: usize = 64;
+
 /// What a world needs to begin.
 #[derive(Debug)]
 pub struct Setup {
@@ -91,6 +94,8 @@ pub struct World {
     runs: BTreeMap<RunId, Driven>,
     slots: Slots,
     turns: Turns,
+    /// How many places are asked for that no group has answered for yet.
+    asking: usize,
     ended: Vec<Ended>,
     inbox: mpsc::UnboundedReceiver<Incoming>,
     outbox: mpsc::UnboundedSender<Incoming>,
@@ -117,6 +122,7 @@ impl World {
             runs,
             slots,
             turns: Turns::default(),
+            asking: 0,
             ended,
             inbox,
             outbox,
@@ -149,7 +155,8 @@ impl World {
                 Some(task) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     task.map_err(|error| Error::Task { what: error.to_string() })?;
                 }
-                () = sleep_until(next), if next.is_some() => {
+                // Those who were first are let in first, so that a storm does not pile up in memory.
+                () = sleep_until(next), if next.is_some() && self.asking < MOST_ASKING => {
                     if let Some((_, index)) = due.pop_front() {
                         self.deliver(index)?;
                     }
@@ -235,10 +242,7 @@ impl World {
         match effect {
             Effect::Enter { member, group } => self.enter(id, member, group),
             Effect::Leave { member } => {
-                if let Some(driven) = self.runs.get_mut(&id) {
-                    // Dropping the sender is the message.
-                    drop(driven.memberships.remove(&member));
-                }
+                self.leave(id, &member);
                 Ok(())
             }
             Effect::StartJob(plan) => {
@@ -292,6 +296,7 @@ impl World {
 
     fn finish(&mut self, id: RunId, conclusion: Conclusion) -> Result<(), Error> {
         let Some(mut driven) = self.runs.remove(&id) else { return Ok(()) };
+        self.asking -= driven.memberships.values().filter(|seat| !seat.is_answered).count();
         let now = Timestamp::now();
         let order: Vec<JobKey> = driven.run.jobs().into_iter().map(|job| job.key).collect();
         driven.story.sort(&order);

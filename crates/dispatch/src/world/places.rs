@@ -22,6 +22,12 @@ impl World {
             Member::Run => None,
             Member::Job(key) | Member::Called(key) => Some(key.to_string()),
         };
+        let seat = self.runs.get_mut(&run).and_then(|driven| driven.memberships.get_mut(&member));
+        if let Some(seat) = seat
+            && !std::mem::replace(&mut seat.is_answered, true)
+        {
+            self.asking -= 1;
+        }
         match told {
             Told::Waiting { group, behind } => {
                 self.tell(run, News::Waiting { job, group, behind });
@@ -47,6 +53,16 @@ impl World {
                 }
                 self.feed(run, Event::Refused { member, reason })
             }
+        }
+    }
+
+    /// Gives a place back, or does not ask for it any more.
+    pub(super) fn leave(&mut self, id: RunId, member: &Member) {
+        let driven = self.runs.get_mut(&id);
+        // Dropping the sender is the message.
+        let seat = driven.and_then(|driven| driven.memberships.remove(member));
+        if seat.is_some_and(|seat| !seat.is_answered) {
+            self.asking -= 1;
         }
     }
 
@@ -77,7 +93,9 @@ impl World {
         })?;
         let turn = self.turns.take(&place);
         let (leave, left) = oneshot::channel();
-        drop(driven.memberships.insert(member.clone(), Seat { _leave: leave, hold: place.hold() }));
+        let seat = Seat { _leave: leave, is_answered: false, hold: place.hold() };
+        drop(driven.memberships.insert(member.clone(), seat));
+        self.asking += 1;
         let outbox = self.outbox.clone();
         let groups = self.setup.groups.clone();
         self.tasks.spawn(async move {
