@@ -14,6 +14,7 @@ mod kept;
 mod session;
 mod settings;
 mod surroundings;
+mod terminal;
 mod wrapped;
 
 use std::process::ExitCode;

@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::{Format, Session};
 use crate::settings::duration;
+use crate::terminal::clean;
 
 /// The arguments of `interlock plan`.
 #[derive(Debug, Args)]
@@ -81,15 +82,15 @@ fn timeline(session: &Session, planner: &Planner, each: Duration) {
             moment.group.as_ref().map(|group| format!("  group {group}")).unwrap_or_default();
         let why = moment.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         let who = format!("delivery {} ({event})", moment.delivery);
-        session
-            .line(&format!("{at:>9.3}  {who:<28} {:<9} {}{group}{why}", moment.what, moment.path));
+        let line = format!("{at:>9.3}  {who:<28} {:<9} {}{group}{why}", moment.what, moment.path);
+        session.line(&clean(&line));
     }
     let mut shown = std::collections::BTreeSet::new();
     for group in moments.iter().filter_map(|moment| moment.group.as_ref()) {
         if let Some(rule) = planner.policies.rule(group)
             && shown.insert(group)
         {
-            session.line(&format!("group {group}: {}", rule.words));
+            session.line(&clean(&format!("group {group}: {}", rule.words)));
         }
     }
 }
@@ -109,8 +110,10 @@ fn report_faults(session: &Session, planner: &Planner) -> bool {
 fn show(session: &Session, delivery: usize, verdict: Verdict) -> bool {
     match verdict {
         Verdict::Ignored { event, path, reason } => {
+            let human = [format!("- {path}"), format!("    does not run: {reason}")];
+            let human = human.map(|line| clean(&line)).join("\n");
             let answer = json!({ "delivery": delivery, "event": event, "path": path, "runs": false, "reason": reason });
-            print(session, &answer, &format!("- {path}\n    does not run: {reason}"));
+            print(session, &answer, &human);
             false
         }
         Verdict::Run(seed) => match engine::plan(&seed.spec(RunId(0), 1)) {
@@ -148,16 +151,12 @@ fn machine(delivery: usize, seed: &Seed, plan: &RunPlan) -> Value {
 }
 
 fn human(seed: &Seed, plan: &RunPlan) -> String {
-    let mut text = format!(
-        "✓ {} ({})\n    runs for {} on {}",
-        seed.path,
-        seed.workflow.display_name(),
-        seed.event,
-        seed.reference
-    );
+    // Names from a payload move no cursor and begin no line, which could be a command in a log.
+    let mut text = clean(&format!("✓ {} ({})", seed.path, seed.workflow.display_name()));
     let put = |text: &mut String, line: String| {
-        write!(text, "\n{line}").expect("a string takes all that is written");
+        write!(text, "\n{}", clean(&line)).expect("a string takes all that is written");
     };
+    put(&mut text, format!("    runs for {} on {}", seed.event, seed.reference));
     let short = seed.tree.sha.get(..10).unwrap_or(&seed.tree.sha);
     put(&mut text, format!("    jobs see: {} {short}", seed.tree.content));
     if let Some(group) = &plan.group {

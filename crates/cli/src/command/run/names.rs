@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+pub(crate) use crate::terminal::clean;
+
 /// Gives each run of the call a number, in order of appearance.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
@@ -63,33 +65,6 @@ pub(crate) fn duration(milliseconds: u64) -> String {
     }
 }
 
-/// Makes text from outside safe for a terminal: control characters become visible or vanish.
-pub(crate) fn clean(text: &str) -> String {
-    let mut cleaned = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(|c: char| c.is_control() && c != '\t') {
-        cleaned.push_str(&rest[..at]);
-        rest = &rest[at..];
-        // Colours are the output's own; everything else that moves the cursor is not.
-        if let Some(length) = colour(rest) {
-            cleaned.push_str(&rest[..length]);
-            rest = &rest[length..];
-        } else {
-            let skipped = rest.chars().next().map_or(0, char::len_utf8);
-            rest = &rest[skipped..];
-        }
-    }
-    cleaned.push_str(rest);
-    cleaned
-}
-
-/// Returns the length of the colour sequence that `text` starts with.
-fn colour(text: &str) -> Option<usize> {
-    let body = text.strip_prefix("\u{1b}[")?;
-    let end = body.find(|c: char| !(c.is_ascii_digit() || c == ';'))?;
-    (body[end..].starts_with('m') && end <= 32).then_some(end + 3)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,13 +92,5 @@ mod tests {
         assert_eq!(names.humanize(sentence), "superseded by ci#1, job x, in the same group");
         assert_eq!(names.humanize("behind run 17"), "behind run 17");
         assert_eq!(names.humanize("at step Run ./act , x"), "at step Run ./act , x");
-    }
-
-    #[test]
-    fn output_cannot_move_the_cursor() {
-        assert_eq!(
-            clean("a\u{1b}[31mred\u{1b}[0m\u{1b}[2Jb\rc\u{7}"),
-            "a\u{1b}[31mred\u{1b}[0m[2Jbc"
-        );
     }
 }
