@@ -2,9 +2,10 @@
 
 mod json;
 mod live;
-mod names;
+pub(crate) mod names;
 mod plain;
 pub(crate) mod refusal;
+mod report;
 pub(crate) mod table;
 mod view;
 
@@ -16,15 +17,20 @@ use clap::Args;
 use dispatch::local::LocalHands;
 use dispatch::membership::Groups;
 use dispatch::notice::Hub;
+use dispatch::planner::Planner;
 use dispatch::world::{Ended, Setup, Stop, World};
 use runner::guardian::{self, Role};
 use runner::interrupt::{Interrupt, Interrupts};
+use status::Look;
+use store::Store;
 use tokio::sync::mpsc;
 use workdir::{Keep, Mirrors, Repository, Workdirs};
 
+use crate::command::run::report::Report;
 use crate::command::stimulus::{self, Stimulus};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::forge::{self, ForgeFlags};
 use crate::session::{Format, Session};
 
 /// Says once per user what running a workflow means.
@@ -45,6 +51,9 @@ pub(crate) struct Run {
     /// Where concurrency groups live [default: the embedded store]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
+    /// Show the jobs of a pull request's runs in its status comment; needs a token.
+    #[arg(long)]
+    status_comment: bool,
     /// Keep the directories of all jobs; those of failed ones stay for a day anyway.
     #[arg(long)]
     keep: bool,
@@ -53,7 +62,25 @@ pub(crate) struct Run {
 /// A call that is ready to begin.
 struct Prepared {
     setup: Setup,
+    report: Option<Report>,
     remarks: Vec<String>,
+}
+
+/// How many files this process may have open without any run.
+const FILES: u64 = 256;
+
+/// Lets this process, and what it starts, open a file for each delivery, if the system allows so many.
+fn allow_files(deliveries: usize) {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let wanted = FILES + u64::try_from(deliveries).unwrap_or(u64::MAX / 2);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
+    let raised = rustix::process::Rlimit { current, ..limit };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised) {
+        tracing::warn!(%error, "the number of open files stays as it is");
+    }
 }
 
 impl Run {
@@ -77,7 +104,7 @@ impl Run {
         let interrupts =
             Interrupts::listen().map_err(|error| Failure::from_error(Exit::Unavailable, &error))?;
         let state = session.state_directory()?;
-        let Prepared { setup, remarks } = self.prepare(session, &state).await?;
+        let Prepared { setup, report, remarks } = self.prepare(session, &state).await?;
         for remark in remarks {
             session.note(&remark);
         }
@@ -85,6 +112,7 @@ impl Run {
         let deliveries = setup.planner.deliveries.len();
         let mut hub = Hub::default();
         let observer = hub.subscribe();
+        let reporter = report.map(|report| tokio::spawn(report.follow(hub.subscribe())));
         let (stops, inlet) = mpsc::channel(4);
         let world = World::new(setup, hub);
         let watcher = tokio::spawn(watch(interrupts, stops));
@@ -92,6 +120,10 @@ impl Run {
         let ended = world.run(inlet).await;
         watcher.abort();
         let ignored = viewer.await.map_err(|error| Failure::from_error(Exit::Failed, &error))?;
+        if let Some(reporter) = reporter {
+            // Trouble with the report is never trouble of a run.
+            drop(reporter.await);
+        }
         let outcome = ended.map_err(|error| {
             Failure::from_error(Exit::Unavailable, &error).hinted(
                 "free some space there, or set INTERLOCK_STATE_DIR to a directory you may write",
@@ -143,11 +175,13 @@ impl Run {
             .map_err(|error| stimulus::advise(&error))?;
         let planner = self.stimulus.planner(session, &repository, &mirrors).await?;
         refusal::check(session, &planner)?;
+        allow_files(planner.deliveries.len());
         let workdirs =
             Workdirs::open(state.join("work")).map_err(|error| stimulus::advise(&error))?;
         let url = session.store_url(self.store.as_deref())?;
         let store = session.open_store(self.store.as_deref()).await?;
         let runs = state.join("runs");
+        let report = self.report(session, &store, &planner)?;
         let groups = Groups::new(store, url.clone(), runs.clone());
         let mut remarks = first_run(state);
         for recovered in dispatch::recovery::recover(&runs, &groups, &workdirs).await {
@@ -167,7 +201,26 @@ impl Run {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let max_parallel = self.max_parallel.map_or(cores, NonZeroUsize::get);
         let setup = Setup { planner, hands: Arc::new(hands), groups, runs, max_parallel };
-        Ok(Prepared { setup, remarks })
+        Ok(Prepared { setup, report, remarks })
+    }
+
+    /// Prepares the report of runs for pull requests.
+    fn report(
+        &self,
+        session: &Session,
+        store: &Arc<dyn Store>,
+        planner: &Planner,
+    ) -> Result<Option<Report>, Failure> {
+        let report = Report::new(Arc::clone(store), &planner.deliveries, &planner.facts);
+        let Some(report) = report.filter(|_| !planner.project.files.is_empty()) else {
+            return Ok(None);
+        };
+        if !self.status_comment {
+            return Ok(Some(report));
+        }
+        let flags = ForgeFlags::default();
+        let look = Look { job_author: forge::job_author(&session.surroundings), ..Look::default() };
+        report.shown_by(look, |host, repository| flags.client(session, host, repository)).map(Some)
     }
 }
 
