@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use crate::exit::Exit;
+use crate::terminal;
 
 /// Why a command could not do what it was asked.
 #[derive(Debug)]
@@ -54,7 +55,8 @@ impl Failure {
         if let Some(hint) = &self.hint {
             write!(text, "\n  hint: {hint}").expect("a string takes all that is written");
         }
-        text
+        // Messages quote holders, titles and paths that somebody else chose.
+        terminal::lines(&text)
     }
 
     /// Returns the same as one JSON object.
@@ -95,6 +97,12 @@ impl From<coord::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_quoted_moves_no_cursor() {
+        let failure = Failure::new(Exit::Failed, "held by \u{1b}]0;taken\u{7}\u{1b}[2Jbot");
+        assert_eq!(failure.render(), "error: held by ]0;taken[2Jbot");
+    }
 
     #[test]
     fn causes_and_hint_stand_on_lines_of_their_own() {

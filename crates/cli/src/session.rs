@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::settings::Settings;
 use crate::surroundings::Surroundings;
+use crate::terminal;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,12 +46,16 @@ pub(crate) struct Session {
 impl Session {
     /// Prints one line of a result to standard output.
     pub(crate) fn line(&self, text: &str) {
-        write_quietly(&mut anstream::stdout().lock(), text);
+        // Control characters in JSON are data, which is shown as it is.
+        match self.format {
+            Format::Json => write_quietly(&mut anstream::stdout().lock(), text),
+            Format::Human => write_quietly(&mut anstream::stdout().lock(), &terminal::lines(text)),
+        }
     }
 
     /// Prints one line of progress or advice to standard error.
     pub(crate) fn note(&self, text: &str) {
-        write_quietly(&mut anstream::stderr().lock(), text);
+        write_quietly(&mut anstream::stderr().lock(), &terminal::lines(text));
     }
 
     /// Says whether a person looks at standard error right now.

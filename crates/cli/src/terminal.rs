@@ -20,6 +20,12 @@ pub(crate) fn clean(text: &str) -> String {
     cleaned
 }
 
+/// Makes text of several lines safe for a terminal.
+pub(crate) fn lines(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(clean).collect();
+    lines.join("\n")
+}
+
 /// Returns the length of the colour sequence that `text` starts with.
 fn colour(text: &str) -> Option<usize> {
     let body = text.strip_prefix("\u{1b}[")?;
@@ -30,6 +36,11 @@ fn colour(text: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(lines("a\r\n\tb\u{1b}]0;c\u{7}\n"), "a\n\tb]0;c\n");
+    }
 
     #[test]
     fn output_cannot_move_the_cursor() {
