@@ -171,13 +171,23 @@ impl Story {
             delivery: self.delivery,
             conclusion: conclusion.to_owned(),
             group: self.group.clone(),
-            reason: self.reason.clone(),
+            reason: self.reason.clone().or_else(|| self.reason_of_jobs(conclusion)),
             superseded: self.superseded,
             source: Some(self.source.clone()),
             directory: facts.directory.clone(),
             duration_ms: milliseconds(self.created, now),
             jobs: self.jobs.iter().map(|(_, job)| job.clone()).collect(),
         }
+    }
+
+    /// Says why the first of the jobs has this conclusion, where that made it the run's.
+    fn reason_of_jobs(&self, conclusion: &str) -> Option<String> {
+        if conclusion == Conclusion::Success.to_string() {
+            return None;
+        }
+        self.jobs.iter().filter(|(_, job)| job.conclusion == conclusion).find_map(|(_, job)| {
+            job.reason.as_ref().map(|reason| format!("job {}: {reason}", job.name))
+        })
     }
 
     /// Says that nothing was cancelled, where nothing had to be done.

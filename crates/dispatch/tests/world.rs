@@ -51,7 +51,7 @@ struct Stage {
     stops: mpsc::Sender<Stop>,
     observer: Observer,
     world: JoinHandle<Result<Outcome, dispatch::Error>>,
-    _place: TempDir,
+    place: TempDir,
 }
 
 fn delivery() -> Delivery {
@@ -101,7 +101,7 @@ async fn stage_on(
     let observer = hub.subscribe();
     let (stops, inlet) = mpsc::channel(4);
     let world = tokio::spawn(World::new(setup, hub).run(inlet));
-    Stage { started, stops, observer, world, _place: place }
+    Stage { started, stops, observer, world, place }
 }
 
 async fn stage(workflow: &str, deliveries: usize, max_parallel: usize) -> Stage {
@@ -330,4 +330,30 @@ async fn newest_delivery_is_the_newest_member_however_slow_the_store() {
     ended.sort_by_key(|ended| ended.id);
     let superseded: Vec<bool> = ended.iter().map(|ended| ended.superseded).collect();
     assert_eq!(superseded, [true, true, true, true, true, true, true, false]);
+}
+
+#[tokio::test]
+async fn run_that_is_cancelled_by_a_job_of_it_says_why() {
+    let workflow = "on: push\njobs:\n  a:\n    strategy: {fail-fast: false, matrix: {n: [1, 2, 3]}}\n    concurrency: g\n    runs-on: x\n    steps: [run: 'true']\n";
+    let mut stage = stage(workflow, 1, 1).await;
+    let first = stage.next().await;
+    stage
+        .until(
+            |news| matches!(news, News::JobEnded { conclusion, .. } if conclusion == "cancelled"),
+        )
+        .await;
+    first.end.send(Conclusion::Success).unwrap();
+    stage.next().await.end.send(Conclusion::Success).unwrap();
+    let mut result = None;
+    stage.until(|news| matches!(news, News::RunEnded { .. })).await;
+    let place = stage.place.path().join("runs");
+    for run in std::fs::read_dir(place).unwrap() {
+        if let Ok(text) = std::fs::read_to_string(run.unwrap().path().join("result.json")) {
+            result = Some(serde_json::from_str::<serde_json::Value>(&text).unwrap());
+        }
+    }
+    let result = result.unwrap();
+    assert_eq!(result["conclusion"], "cancelled");
+    let reason = result["reason"].as_str().unwrap();
+    assert!(reason.starts_with("job a (2): superseded by"), "{reason}");
 }
