@@ -68,6 +68,7 @@ code=0
 wait "$front" || code=$?
 ended=$(date +%s%N)
 kill "$watcher" 2>/dev/null || true
+tail -n 5 "$work/err.txt" >&2
 
 python3 - "$work" "$deliveries" "$groups" "$code" $(((ended - started) / 1000000)) <<'PYTHON'
 import collections, json, sys
