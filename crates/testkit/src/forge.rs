@@ -5,6 +5,7 @@
 
 mod faults;
 mod routes;
+mod shapes;
 mod state;
 
 use std::net::SocketAddr;

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::Shared;
 use super::faults::Effect;
-use super::state::{Comment, Pull, Run, Seen, State, Status};
+use super::shapes::{comment, job, pull, run, status, user, whole_pull};
+use super::state::{Seen, State, Status};
 
 /// What a request is answered with.
 struct Reply {
@@ -161,7 +162,8 @@ fn read(state: &State, segments: &[&str], asked: &Asked) -> Reply {
         ["issues", issue, "comments"] => list_comments(state, issue, asked),
         ["pulls", number] => {
             let found = state.pulls.iter().find(|pull| pull.number.to_string() == *number);
-            found.map_or_else(missing, |found| Reply { status: 200, body: pull(state, found) })
+            found
+                .map_or_else(missing, |found| Reply { status: 200, body: whole_pull(state, found) })
         }
         ["pulls"] => {
             let head = parameter(&asked.query, "head").unwrap_or_default();
@@ -198,7 +200,7 @@ fn change(state: &mut State, segments: &[&str], login: &str, asked: &Asked) -> R
             if removed { Reply { status: 204, body: Value::Null } } else { missing() }
         }
         ("POST", ["actions", "runs", id, "cancel"]) => cancel(state, id),
-        ("POST", ["statuses", sha]) => set_status(state, sha, asked),
+        ("POST", ["statuses", sha]) => set_status(state, sha, login, asked),
         _ => missing(),
     }
 }
@@ -281,7 +283,7 @@ fn change_comment(state: &mut State, id: &str, login: &str, asked: &Asked) -> Re
     made.map_or_else(missing, |made| Reply { status: 200, body: comment(state, made) })
 }
 
-fn set_status(state: &mut State, sha: &str, asked: &Asked) -> Reply {
+fn set_status(state: &mut State, sha: &str, login: &str, asked: &Asked) -> Reply {
     let Some(word) = text_of(asked, "state") else { return invalid("Invalid request.") };
     let context = text_of(asked, "context").unwrap_or_else(|| "default".to_owned());
     let description = text_of(asked, "description").unwrap_or_default();
@@ -290,8 +292,9 @@ fn set_status(state: &mut State, sha: &str, asked: &Asked) -> Reply {
     {
         return invalid("Validation Failed");
     }
-    let body = json!({ "id": 1, "state": word, "context": context, "description": description });
-    state.statuses.push(Status { sha: sha.to_owned(), context, state: word, description });
+    let made = Status { sha: sha.to_owned(), context, state: word, description };
+    let body = status(&made, login);
+    state.statuses.push(made);
     Reply { status: 201, body }
 }
 
@@ -299,15 +302,7 @@ fn jobs(state: &State, id: &str, asked: &Asked) -> Reply {
     let Some(found) = state.runs.iter().find(|run| run.id.to_string() == id) else {
         return missing();
     };
-    let jobs = found.jobs.iter().map(|job| json!({
-        "id": job.id,
-        "run_id": found.id,
-        "run_attempt": found.attempt,
-        "name": job.name,
-        "status": job.status,
-        "conclusion": job.conclusion,
-        "html_url": format!("https://github.com/{}/actions/runs/{}/job/{}", state.repository, found.id, job.id),
-    }));
+    let jobs = found.jobs.iter().map(|known| job(state, found, known));
     wrapped("jobs", jobs.collect(), asked)
 }
 
@@ -350,52 +345,4 @@ fn decode(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn user(login: &str) -> Value {
-    let kind = if login.ends_with("[bot]") { "Bot" } else { "User" };
-    json!({ "login": login, "id": 1, "type": kind, "site_admin": false })
-}
-
-fn comment(state: &State, comment: &Comment) -> Value {
-    let (repository, issue, id) = (&state.repository, comment.issue, comment.id);
-    json!({
-        "id": id,
-        "node_id": format!("IC_{id}"),
-        "url": format!("https://api.github.com/repos/{repository}/issues/comments/{id}"),
-        "html_url": format!("https://github.com/{repository}/issues/{issue}#issuecomment-{id}"),
-        "issue_url": format!("https://api.github.com/repos/{repository}/issues/{issue}"),
-        "created_at": "2026-01-01T00:00:00Z",
-        "updated_at": "2026-01-01T00:00:00Z",
-        "author_association": "NONE",
-        "user": user(&comment.author),
-        "body": comment.body,
-    })
-}
-
-fn pull(state: &State, pull: &Pull) -> Value {
-    let (repository, number) = (&state.repository, pull.number);
-    json!({
-        "id": number,
-        "number": number,
-        "state": pull.state,
-        "merged_at": pull.merged.then_some("2026-01-01T00:00:00Z"),
-        "html_url": format!("https://github.com/{repository}/pull/{number}"),
-        "head": { "ref": pull.branch, "sha": pull.sha },
-        "base": { "ref": "main", "sha": "0".repeat(40) },
-    })
-}
-
-fn run(state: &State, run: &Run) -> Value {
-    json!({
-        "id": run.id,
-        "run_attempt": run.attempt,
-        "name": run.name,
-        "path": run.path,
-        "event": run.event,
-        "head_sha": run.sha,
-        "status": run.status,
-        "conclusion": run.conclusion,
-        "html_url": format!("https://github.com/{}/actions/runs/{}", state.repository, run.id),
-    })
 }
