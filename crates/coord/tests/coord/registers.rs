@@ -139,6 +139,8 @@ fn what_is_not_known_passes_through() {
             "value": {"count": 4, "also": [1, 2]},
         });
         put(&store, &record.to_string()).await;
+        let reading = register(&store).read().await.unwrap();
+        assert_eq!(reading.value.fence(), Fence(3), "a fence outside of the value counts as well");
         assert_eq!(register(&store).update(|count, _| add(count)).await.unwrap(), 5);
         let raw = raw(&store).await;
         assert_eq!((&raw["later"], &raw["value"]["also"]), (&json!({"a": 1}), &json!([1, 2])));
