@@ -265,7 +265,8 @@ fn state(path: &Path) -> State {
 }
 
 fn unfinished(path: &Path) -> State {
-    let lock = match open_lock(path) {
+    let is_fit = must_be_a_file(&path.join(LOCK));
+    let lock = match is_fit.and_then(|()| open_lock(path)) {
         Ok(lock) => lock,
         Err(error) => return State::Damaged(format!("owner.lock: {error}")),
     };
@@ -278,9 +279,22 @@ fn unfinished(path: &Path) -> State {
     }
 }
 
+/// Refuses what a job could have put into the place of a file. Whoever opens a pipe waits, and recovery
+/// comes before everything that a call does.
+fn must_be_a_file(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(about) if about.is_file() => Ok(()),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads a journal back; a torn last line is where the process died, and is left out.
 pub fn journal(path: &Path) -> io::Result<Vec<Entry>> {
-    let file = match File::open(path.join("journal.jsonl")) {
+    let path = path.join("journal.jsonl");
+    must_be_a_file(&path)?;
+    let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
@@ -342,6 +356,23 @@ mod tests {
         let (_, record) = Record::create(root.path(), 7, &created()).unwrap();
         add(&record.path().join("journal.jsonl"), b"{\"type\":\"job_st").unwrap();
         assert_eq!(journal(record.path()).unwrap(), [created()]);
+    }
+
+    #[test]
+    fn pipe_in_the_place_of_a_file_is_damage_and_no_wait() {
+        let root = tempfile::tempdir().unwrap();
+        let (_, record) = Record::create(root.path(), 7, &created()).unwrap();
+        let path = record.path().to_owned();
+        drop(record);
+        let pipe = |name: &str| {
+            fs::remove_file(path.join(name)).unwrap();
+            let made = std::process::Command::new("mkfifo").arg(path.join(name)).status();
+            assert!(made.unwrap().success());
+        };
+        pipe("journal.jsonl");
+        assert_eq!(journal(&path).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        pipe(LOCK);
+        assert!(matches!(list(root.path()).unwrap()[0].state, State::Damaged(_)));
     }
 
     #[test]
