@@ -70,8 +70,13 @@ impl Failure {
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
+        let exit = match error.kind {
+            store::ErrorKind::Corrupt | store::ErrorKind::Unknown => Exit::Unknown,
+            store::ErrorKind::Unsupported => Exit::Usage,
+            store::ErrorKind::Unavailable | store::ErrorKind::Denied => Exit::Unavailable,
+        };
         let hint = "`interlock doctor --store URL` shows what the store can and cannot do";
-        Self::from_error(Exit::Unavailable, &error).hinted(hint)
+        Self::from_error(exit, &error).hinted(hint)
     }
 }
 
@@ -102,6 +107,16 @@ mod tests {
     fn what_is_quoted_moves_no_cursor() {
         let failure = Failure::new(Exit::Failed, "held by \u{1b}]0;taken\u{7}\u{1b}[2Jbot");
         assert_eq!(failure.render(), "error: held by ]0;taken[2Jbot");
+    }
+
+    #[test]
+    fn damaged_store_is_not_an_absent_one() {
+        let exit = |kind| {
+            let error = store::Error::new(kind, "file", "open", "store.db", "x".to_owned());
+            Failure::from(error).exit()
+        };
+        assert_eq!(exit(store::ErrorKind::Corrupt), Exit::Unknown);
+        assert_eq!(exit(store::ErrorKind::Unavailable), Exit::Unavailable);
     }
 
     #[test]
