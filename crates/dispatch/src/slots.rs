@@ -39,9 +39,9 @@ impl Slots {
         self.taken = self.taken.saturating_sub(1);
     }
 
-    /// Takes a job out of the line. Returns whether it stood there.
-    pub(crate) fn withdraw(&mut self, run: RunId, job: &JobKey) -> bool {
-        let place = self.waiting.iter().position(|(id, plan)| *id == run && plan.key == *job);
-        place.and_then(|place| self.waiting.remove(place)).is_some()
+    /// Takes a job out of the line, if it stands there.
+    pub(crate) fn withdraw(&mut self, run: RunId, job: &JobKey) -> Option<Box<JobPlan>> {
+        let place = self.waiting.iter().position(|(id, plan)| *id == run && plan.key == *job)?;
+        self.waiting.remove(place).map(|(_, plan)| plan)
     }
 }

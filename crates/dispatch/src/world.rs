@@ -254,22 +254,7 @@ impl World {
             }
             Effect::CancelJob { job, reason } => self.cancel_job(id, job, reason),
             Effect::JobSkipped { job, name, conclusion, reason } => {
-                if let Some(driven) = self.runs.get_mut(&id) {
-                    let matrix = driven.run.job(&job).map(|job| job.matrix).unwrap_or_default();
-                    driven.story.skipped(&job, &name, conclusion, (&reason, matrix));
-                }
-                self.tell(
-                    id,
-                    News::JobEnded {
-                        job: job.to_string(),
-                        name,
-                        conclusion: conclusion.to_string(),
-                        warning: false,
-                        reason: Some(reason).filter(|reason| !reason.is_empty()),
-                        duration_ms: 0,
-                        log: None,
-                    },
-                );
+                self.never_started(id, &job, name, conclusion, reason);
                 Ok(())
             }
             Effect::Finished { conclusion } => self.finish(id, conclusion),

@@ -157,6 +157,16 @@ async fn interrupt_cancels_who_works_and_withdraws_who_waits_for_room() {
     assert!(matches!(first.orders.recv().await, Some(Order::Cancel { .. })));
     first.end.send(Conclusion::Cancelled).unwrap();
     assert!(stage.started.recv().await.is_none(), "no other job starts");
+    let mut result = None;
+    while let Some(notice) = stage.observer.next().await {
+        if let News::RunEnded { result: ended } = notice.news.clone() {
+            result = Some(ended);
+            break;
+        }
+    }
+    let jobs = result.unwrap().jobs;
+    let ends: Vec<_> = jobs.iter().map(|job| (&*job.id, &*job.conclusion)).collect();
+    assert_eq!(ends, [("j0", "cancelled"), ("j1", "cancelled"), ("j2", "cancelled")]);
     let outcome = stage.outcome().await;
     assert_eq!(
         (outcome.stopped, outcome.ended[0].conclusion),

@@ -46,7 +46,8 @@ impl World {
         job: JobKey,
         reason: String,
     ) -> Result<(), Error> {
-        if self.slots.withdraw(id, &job) {
+        if let Some(plan) = self.slots.withdraw(id, &job) {
+            self.never_started(id, &job, plan.name, Conclusion::Cancelled, reason.clone());
             let report = JobReport { error: Some(reason), ..JobReport::new(Conclusion::Cancelled) };
             return self.feed(id, Event::JobEnded { job, report });
         }
@@ -57,6 +58,31 @@ impl World {
             drop(working.orders.try_send(order));
         }
         Ok(())
+    }
+
+    /// Keeps and tells the end of a job that has not begun.
+    pub(super) fn never_started(
+        &mut self,
+        id: RunId,
+        job: &JobKey,
+        name: String,
+        conclusion: Conclusion,
+        reason: String,
+    ) {
+        if let Some(driven) = self.runs.get_mut(&id) {
+            let matrix = driven.run.job(job).map(|job| job.matrix).unwrap_or_default();
+            driven.story.skipped(job, &name, conclusion, (&reason, matrix));
+        }
+        let news = News::JobEnded {
+            job: job.to_string(),
+            name,
+            conclusion: conclusion.to_string(),
+            warning: false,
+            reason: Some(reason).filter(|reason| !reason.is_empty()),
+            duration_ms: 0,
+            log: None,
+        };
+        self.tell(id, news);
     }
 
     pub(super) fn start_ready(&mut self) -> Result<(), Error> {
