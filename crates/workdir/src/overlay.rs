@@ -89,12 +89,23 @@ pub(crate) fn settle_below(directory: &Path) -> Result<(), Error> {
     removal::remove(&directory.join("layers"))
 }
 
+/// How often a mount that is in use is tried again, and after which pause.
+const BUSY_TRIES: u32 = 100;
+const BUSY_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 fn end(mount: &Mount) -> Result<(), Error> {
     if mount.source != SOURCE || mount.kind != "overlay" {
         return Err(Error::refused(
             format!("something is mounted at {}", mount.point.display()),
             "unmount it, then run `interlock workspace gc`",
         ));
+    }
+    // Whatever this process starts elsewhere has, between fork and exec, what we have open here.
+    for _ in 0..BUSY_TRIES {
+        match unmount(&mount.point, UnmountFlags::NOFOLLOW) {
+            Err(rustix::io::Errno::BUSY) => std::thread::sleep(BUSY_PAUSE),
+            ended => return ended.map_err(Error::io("unmount", &mount.point)),
+        }
     }
     unmount(&mount.point, UnmountFlags::NOFOLLOW).map_err(Error::io("unmount", &mount.point))
 }
