@@ -48,6 +48,23 @@ pub struct Departure {
 /// It must be called before any runtime or thread is started: the front's thread that started the worker
 /// must live as long as the front. Where the split is impossible, the only process works unguarded.
 pub fn enter() -> io::Result<Role> {
+    enter_as(Group::Own)
+}
+
+/// Does the same, but keeps the worker in the process group of the front, so that what it runs can read
+/// from a terminal. The terminal's signals then reach both.
+pub fn enter_on_terminal() -> io::Result<Role> {
+    enter_as(Group::Shared)
+}
+
+/// Whose process group the worker is in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Group {
+    Own,
+    Shared,
+}
+
+fn enter_as(group: Group) -> io::Result<Role> {
     adopt_orphans();
     let parent = Pid::as_raw(getppid());
     if std::env::var(FRONT).is_ok_and(|front| front == parent.to_string()) {
@@ -57,11 +74,11 @@ pub fn enter() -> io::Result<Role> {
     // A shell that became us with `exec` may have left us children. They are none of our business.
     let inherited = children();
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(lead(&inherited))
+    runtime.block_on(lead(&inherited, group))
 }
 
 /// Starts the worker and waits for it.
-async fn lead(inherited: &[i32]) -> io::Result<Role> {
+async fn lead(inherited: &[i32], group: Group) -> io::Result<Role> {
     let mut interrupts = Interrupts::listen()?;
     let mut arguments = std::env::args_os();
     // The link still works where the file was replaced or removed meanwhile; its name is no use to people.
@@ -70,7 +87,10 @@ async fn lead(inherited: &[i32]) -> io::Result<Role> {
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
-    command.args(arguments).env(FRONT, std::process::id().to_string()).process_group(0);
+    command.args(arguments).env(FRONT, std::process::id().to_string());
+    if group == Group::Own {
+        command.process_group(0);
+    }
     let mut worker = match tokio::process::Command::from(command).spawn() {
         Ok(worker) => worker,
         Err(error) => {

@@ -17,12 +17,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-pub use command::Command;
+pub use command::{Attachment, Command};
 pub use family::{Stray, sweep};
 pub use lines::{Chunk, Stream};
 pub use orders::{Orders, Stopper, orders};
 pub use token::Token;
-pub use tree::Tree;
+pub use tree::{Attached, Tree};
 
 pub(crate) use family::{adopt_orphans, end_descendants, start_no_more};
 pub(crate) use table::children;

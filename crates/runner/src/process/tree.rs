@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::capture::{PATIENCE, Pipes, QUIET, capture, swallow};
-use super::family::{self, JOB, RUN, Stray, TreeId, with_registry};
 use super::command::Streams;
+use super::family::{self, JOB, RUN, Stray, TreeId, with_registry};
 use super::lines::Chunk;
 pub use attached::Attached;
 
