@@ -1,10 +1,10 @@
 //! The view for a person at a terminal: a few live lines below, what has ended above.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use dispatch::notice::{News, Notice};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::names::{Names, clean};
 use super::plain::failure;
@@ -23,13 +23,16 @@ pub(crate) struct Live {
     /// How many live lines fit; what does not fit is counted in one more line.
     room: usize,
     overflow: ProgressBar,
-    hidden: usize,
+    /// The lines that found no room, oldest first.
+    hidden: VecDeque<(String, String)>,
+    /// The jobs that wait for their turn on this machine; a line each would hide those that work.
+    queued: HashSet<(String, String)>,
 }
 
 impl Live {
     /// Begins with an empty picture on a terminal of `rows` lines.
     pub(crate) fn new(rows: usize) -> Self {
-        let overflow = ProgressBar::new_spinner().with_style(style("  {msg}"));
+        let overflow = undrawn("  {msg}");
         Self {
             screen: MultiProgress::new(),
             names: Names::default(),
@@ -37,7 +40,8 @@ impl Live {
             jobs: HashMap::new(),
             room: rows.saturating_sub(4).clamp(1, 40),
             overflow,
-            hidden: 0,
+            hidden: VecDeque::new(),
+            queued: HashSet::new(),
         }
     }
 
@@ -68,10 +72,11 @@ impl Live {
             }
             News::JobQueued { job, name } => {
                 self.jobs.insert((run.to_owned(), job.clone()), name.clone());
-                let who = self.who(run, job);
-                self.set(run, job, format!("{who} · waits for room"));
+                self.queued.insert((run.to_owned(), job.clone()));
+                self.count_hidden();
             }
             News::JobStarted { job, name } => {
+                self.queued.remove(&(run.to_owned(), job.clone()));
                 self.jobs.insert((run.to_owned(), job.clone()), name.clone());
                 let who = self.who(run, job);
                 self.set(run, job, who);
@@ -120,6 +125,7 @@ impl Live {
     fn job_ended(&mut self, notice: &Notice) {
         let News::JobEnded { job, log, conclusion, .. } = &notice.news else { return };
         let run = notice.run.as_str();
+        self.queued.remove(&(run.to_owned(), job.clone()));
         self.clear(run, job);
         self.jobs.remove(&(run.to_owned(), job.clone()));
         if let (Some(log), "failure") = (log, conclusion.as_str()) {
@@ -142,38 +148,40 @@ impl Live {
             bar.set_message(text);
             return;
         }
-        let bar = ProgressBar::new_spinner().with_style(style("{spinner} {wide_msg} {elapsed:>5}"));
-        let shown = self.bars.len() - self.hidden < self.room;
-        let bar = if shown {
-            let bar = self.screen.add(bar);
-            bar.enable_steady_tick(TICK);
-            bar
-        } else {
-            self.hidden += 1;
-            bar
-        };
+        let bar = undrawn("{spinner} {wide_msg} {elapsed:>5}");
         bar.set_message(text);
-        self.bars.insert(key, bar);
-        self.count_hidden();
+        self.bars.insert(key.clone(), bar);
+        self.hidden.push_back(key);
+        self.fill();
     }
 
     fn clear(&mut self, run: &str, job: &str) {
-        if let Some(bar) = self.bars.remove(&(run.to_owned(), job.to_owned())) {
-            if bar.is_hidden() {
-                self.hidden = self.hidden.saturating_sub(1);
-            }
+        let key = (run.to_owned(), job.to_owned());
+        if let Some(bar) = self.bars.remove(&key) {
+            self.hidden.retain(|hidden| *hidden != key);
             bar.finish_and_clear();
             self.screen.remove(&bar);
-            self.count_hidden();
         }
+        self.fill();
+    }
+
+    /// Shows what was hidden, as far as there is room.
+    fn fill(&mut self) {
+        while self.bars.len() - self.hidden.len() < self.room {
+            let Some(key) = self.hidden.pop_front() else { break };
+            if let Some(bar) = self.bars.get(&key) {
+                self.screen.add(bar.clone()).enable_steady_tick(TICK);
+            }
+        }
+        self.count_hidden();
     }
 
     fn count_hidden(&mut self) {
         self.screen.remove(&self.overflow);
-        if self.hidden > 0 {
-            self.overflow =
-                self.screen.add(ProgressBar::new_spinner().with_style(style("  {msg}")));
-            self.overflow.set_message(format!("… and {} more", self.hidden));
+        let count = self.hidden.len() + self.queued.len();
+        if count > 0 {
+            self.overflow = self.screen.add(undrawn("  {msg}"));
+            self.overflow.set_message(format!("… and {count} more"));
         }
     }
 
@@ -182,6 +190,13 @@ impl Live {
             drop(self.screen.println(line));
         }
     }
+}
+
+/// Makes a line that is not drawn before it is added to a screen.
+fn undrawn(template: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_style(style(template));
+    bar.set_draw_target(ProgressDrawTarget::hidden());
+    bar
 }
 
 fn style(template: &str) -> ProgressStyle {
