@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind};
+use crate::known::Known;
 use crate::quota::{Quota, retry_after};
 use crate::repository::Repository;
 use crate::transport::{Answer, Method, Request, Transport};
@@ -49,6 +50,8 @@ pub struct Client {
     quota: Arc<Mutex<Option<Quota>>>,
     // The forge's clock as the last answer told it, and when that was. Never held across an `.await`.
     clock: Arc<Mutex<Option<(u64, Instant)>>>,
+    // Answers that need not be sent again if they have not changed. Never held across an `.await`.
+    known: Arc<Mutex<Known>>,
 }
 
 impl Client {
@@ -60,8 +63,8 @@ impl Client {
         settings: Settings,
     ) -> Self {
         let base = base.trim_end_matches('/').to_owned();
-        let (quota, clock) = (Arc::default(), Arc::default());
-        Self { transport, base, repository, settings, quota, clock }
+        let (quota, clock, known) = (Arc::default(), Arc::default(), Arc::default());
+        Self { transport, base, repository, settings, quota, clock, known }
     }
 
     /// Returns the repository.
@@ -181,9 +184,17 @@ impl Client {
         self.once(Method::Get, path, None).await
     }
 
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn once(&self, method: Method, path: &str, body: Option<Bytes>) -> Result<Answer, Error> {
-        let request =
-            Request { method, url: format!("{}{path}", self.base), body, if_none_match: None };
+        let if_none_match = match method {
+            Method::Get => self.known().tag(path),
+            _ => None,
+        };
+        let url = format!("{}{path}", self.base);
+        let request = Request { method, url, body, if_none_match };
         let answer = self.transport.send(request).await.map_err(|failure| {
             let harmless = failure.never_sent || method == Method::Get;
             let kind = if harmless { ErrorKind::Unavailable } else { ErrorKind::Lost };
@@ -196,7 +207,17 @@ impl Client {
             let told = Some((seconds, Instant::now()));
             *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = told;
         }
+        if method == Method::Get && answer.status == 304 {
+            // It costs nothing of the budget, and says that nothing has changed.
+            return self.known().get(path).ok_or_else(|| {
+                let why = "it says that nothing has changed, and was not asked that";
+                error(ErrorKind::Nonsense, method, path, Some(304), why)
+            });
+        }
         if (200..300).contains(&answer.status) {
+            if method == Method::Get {
+                self.known().keep(path, &answer);
+            }
             return Ok(answer);
         }
         Err(error(classify(method, &answer), method, path, Some(answer.status), &message(&answer)))

@@ -9,6 +9,7 @@
 mod client;
 mod comments;
 mod error;
+mod known;
 mod pulls;
 mod quota;
 mod repository;

@@ -73,3 +73,17 @@ async fn late_write_lands() {
     forge.settle().await;
     assert_eq!(client.comment(made.id).await.unwrap().body, "late");
 }
+
+#[tokio::test]
+async fn answer_that_has_not_changed_costs_nothing() {
+    let (forge, client) = world(Faults::default()).await;
+    forge.with(|state| state.comment(7, "somebody", "hello"));
+    let first = client.comments(7).await.unwrap();
+    let left = forge.with(|state| state.remaining);
+    assert_eq!(client.comments(7).await.unwrap(), first);
+    assert_eq!(forge.with(|state| state.remaining), left);
+    assert_eq!(forge.with(|state| state.seen.last().map(|seen| seen.status)), Some(304));
+    forge.with(|state| state.comment(7, "somebody", "and again"));
+    assert_eq!(client.comments(7).await.unwrap().len(), 2);
+    assert_eq!(forge.with(|state| state.remaining), left - 1);
+}

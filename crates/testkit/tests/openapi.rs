@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use testkit::forge::{Faults, Forge, Pull, Run, RunJob, Seen, State};
 
 /// Reads the description, if it is there.
+#[expect(clippy::print_stderr, reason = "a test that checks nothing must say so")]
 fn description() -> Option<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared/conformance/openapi/github-19-paths.json");

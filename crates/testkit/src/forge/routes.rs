@@ -27,6 +27,7 @@ struct Asked {
     body: Bytes,
     login: Option<String>,
     age: std::time::Duration,
+    if_none_match: Option<String>,
 }
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
@@ -52,6 +53,10 @@ async fn answer(
         body,
         login,
         age,
+        if_none_match: headers
+            .get("if-none-match")
+            .and_then(|value| value.to_str().ok())
+            .map(ToOwned::to_owned),
     };
     match effect {
         None => respond(&shared, &asked, perform(&shared, &asked), &[]),
@@ -109,22 +114,44 @@ fn respond(
     reply: Reply,
     extra: &[(&'static str, String)],
 ) -> Response<Body> {
+    let tag = tag(asked, &reply);
+    let is_known = tag.is_some() && asked.if_none_match == tag;
     let (limit, remaining) = {
         let mut state = lock(shared);
-        state.remaining = state.remaining.saturating_sub(1);
+        // An answer that nothing has changed costs nothing.
+        state.remaining = state.remaining.saturating_sub(u32::from(!is_known));
         (state.limit, state.remaining)
     };
-    note(shared, asked, reply.status, &reply.body);
+    let status = if is_known { 304 } else { reply.status };
+    note(shared, asked, status, &reply.body);
     let mut response = Response::builder()
-        .status(reply.status)
+        .status(status)
         .header("content-type", "application/json; charset=utf-8")
         .header("x-ratelimit-limit", limit)
         .header("x-ratelimit-remaining", remaining);
     for (name, value) in extra {
         response = response.header(*name, value);
     }
-    let body = if reply.status == 204 { Body::empty() } else { Body::from(reply.body.to_string()) };
+    if let Some(tag) = tag {
+        response = response.header("etag", tag);
+    }
+    let body = if matches!(status, 204 | 304) {
+        Body::empty()
+    } else {
+        Body::from(reply.body.to_string())
+    };
     response.body(body).expect("a plain response")
+}
+
+/// Returns what tells this answer from others about the same thing.
+fn tag(asked: &Asked, reply: &Reply) -> Option<String> {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    if asked.method != "GET" || reply.status != 200 {
+        return None;
+    }
+    let mut hasher = DefaultHasher::new();
+    reply.body.to_string().hash(&mut hasher);
+    Some(format!("\"{:016x}\"", hasher.finish()))
 }
 
 fn note(shared: &Shared, asked: &Asked, status: u16, answer: &Value) {
