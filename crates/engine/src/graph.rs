@@ -1,6 +1,6 @@
 //! The graph: which jobs of a workflow wait for which.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use workflow::Workflow;
 
@@ -28,14 +28,7 @@ impl Graph {
     pub(crate) fn read(workflow: &Workflow, only: &[String]) -> Result<Self, Error> {
         let needs = all_needs(workflow)?;
         let order = order(workflow, &needs)?;
-        let mut ancestors = vec![BTreeSet::new(); needs.len()];
-        for &job in &order {
-            let mut above: BTreeSet<usize> = needs[job].iter().copied().collect();
-            for need in &needs[job] {
-                above.extend(&ancestors[*need]);
-            }
-            ancestors[job] = above;
-        }
+        let ancestors = ancestors(&needs, &order);
         let kept = kept(workflow, &ancestors, only)?;
         let place = |job: &usize| kept.binary_search(job).ok();
         let jobs = kept.iter().map(|&job| Dependencies {
@@ -68,7 +61,10 @@ impl Graph {
 }
 
 fn all_needs(workflow: &Workflow) -> Result<Vec<Vec<usize>>, Error> {
-    let position = |id: &str| workflow.jobs.keys().position(|job| job.eq_ignore_ascii_case(id));
+    let ids = workflow.jobs.keys().enumerate();
+    let places: BTreeMap<String, usize> =
+        ids.rev().map(|(place, id)| (id.to_ascii_lowercase(), place)).collect();
+    let position = |id: &str| places.get(&id.to_ascii_lowercase()).copied();
     let mut all = Vec::with_capacity(workflow.jobs.len());
     for (id, job) in &workflow.jobs {
         let mut needs = Vec::new();
@@ -114,6 +110,32 @@ fn order(workflow: &Workflow, needs: &[Vec<usize>]) -> Result<Vec<usize>, Error>
             Err(Error::new(&workflow.source, job.id.span, message))
         }
     }
+}
+
+/// Returns all that each job waits for, near and far.
+fn ancestors(needs: &[Vec<usize>], order: &[usize]) -> Vec<BTreeSet<usize>> {
+    let mut rank = vec![0; needs.len()];
+    for (place, &job) in order.iter().enumerate() {
+        rank[job] = place;
+    }
+    let mut ancestors = vec![BTreeSet::new(); needs.len()];
+    for &job in order {
+        let mut above = vec![false; needs.len()];
+        let mut near = needs[job].clone();
+        // From the last to the first, so that what one brings along is not looked at again.
+        near.sort_unstable_by_key(|need| std::cmp::Reverse(rank[*need]));
+        for need in near {
+            if !std::mem::replace(&mut above[need], true) {
+                for far in &ancestors[need] {
+                    let far: usize = *far;
+                    above[far] = true;
+                }
+            }
+        }
+        let above = above.iter().enumerate().filter(|(_, is_above)| **is_above);
+        ancestors[job] = above.map(|(job, _)| job).collect();
+    }
+    ancestors
 }
 
 fn kept(
