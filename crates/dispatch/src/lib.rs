@@ -10,6 +10,7 @@
 pub mod delivery;
 mod driven;
 mod error;
+mod event_scope;
 pub mod hands;
 pub mod local;
 pub mod membership;

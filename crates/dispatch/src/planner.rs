@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Contexts, RunId, RunSpec};
-use expr::{Scope, Value};
+use expr::Value;
 use indexmap::IndexMap;
 use serde_json::json;
 use workdir::Snapshot;
 use workflow::{Match, Occurrence, Workflow};
 
 use crate::delivery::Delivery;
+use crate::event_scope::EventScope;
 use crate::occasion::{Facts, Occasion, at};
 use crate::policies::{Policies, Standpoint};
 use crate::project::Project;
@@ -99,25 +100,11 @@ pub struct Seed {
     pub only: Vec<String>,
 }
 
-/// The contexts that a run's name may use.
-struct Naming<'a>(&'a Contexts);
-
-impl Scope for Naming<'_> {
-    fn context(&self, name: &str) -> Option<Value> {
-        match name {
-            "github" => Some(self.0.github.clone()),
-            "inputs" => Some(self.0.inputs.clone()),
-            "vars" => Some(self.0.vars.clone()),
-            _ => None,
-        }
-    }
-}
-
 impl Seed {
     /// Returns the name of the run, where the workflow gives it one that can be evaluated.
     pub fn title(&self, contexts: &Contexts) -> Option<String> {
         let token = self.workflow.run_name.as_ref()?;
-        let title = token.evaluate(&Naming(contexts)).ok()?.to_text();
+        let title = token.evaluate(&EventScope(contexts)).ok()?.to_text();
         let title = title.trim();
         (!title.is_empty()).then(|| title.chars().take(MAX_TITLE).collect())
     }
@@ -283,7 +270,7 @@ impl Planner {
 /// Returns the name of the group that a run of a workflow enters, if it has one that can be evaluated.
 pub fn group_of(workflow: &Workflow, contexts: &Contexts) -> Option<String> {
     let token = workflow.concurrency.as_ref()?;
-    let value = token.evaluate(&Naming(contexts)).ok()?;
+    let value = token.evaluate(&EventScope(contexts)).ok()?;
     let name = value.get("group").map_or_else(|| value.to_text(), Value::to_text);
     (!name.is_empty()).then_some(name)
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use coord::group::{Order, Policy, Position, Request};
 use engine::Contexts;
-use expr::{Condition, Names, Scope, Value};
+use expr::{Condition, Names};
 use globset::{Glob, GlobMatcher};
 use sha2::{Digest as _, Sha256};
+
+use crate::event_scope::EventScope;
 
 /// Rules by pattern of the group's name; the first that matches holds.
 #[derive(Clone, Debug, Default)]
@@ -58,25 +60,6 @@ pub struct Standpoint {
     pub position: Option<Position>,
 }
 
-/// What the admission expression and the digest may look at.
-struct Seen<'a>(&'a Contexts);
-
-impl Scope for Seen<'_> {
-    fn context(&self, name: &str) -> Option<Value> {
-        match name {
-            "github" => Some(self.0.github.clone()),
-            "inputs" => Some(self.0.inputs.clone()),
-            "vars" => Some(self.0.vars.clone()),
-            _ => None,
-        }
-    }
-
-    fn call(&self, function: &str, _: &[Value]) -> Option<Result<Value, String>> {
-        // A bare condition asks implicitly for success, which an event that has just happened has.
-        (function == "success").then_some(Ok(Value::Bool(true)))
-    }
-}
-
 impl Policies {
     /// Reads the rules. Whatever cannot be understood is refused.
     pub fn new(rules: Vec<Words>) -> Result<Self, Malformed> {
@@ -114,7 +97,7 @@ impl Rule {
     /// Says whether an event may enter the group; `Err` says why nobody knows.
     pub fn admits(&self, contexts: &Contexts) -> Result<bool, String> {
         let Some(condition) = &self.admit else { return Ok(true) };
-        condition.evaluate(&Seen(contexts)).map_err(|error| error.message)
+        condition.evaluate(&EventScope(contexts)).map_err(|error| error.message)
     }
 
     /// Changes what a member asks of its group into what the rule says.
@@ -175,6 +158,7 @@ impl std::fmt::Display for Words {
 
 #[cfg(test)]
 mod tests {
+    use expr::Value;
     use serde_json::json;
 
     use super::*;

@@ -248,7 +248,7 @@ pub(crate) fn remove_staging(root: &Path) {
         let is_old = entry
             .metadata()
             .and_then(|about| about.modified())
-            .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > Duration::from_secs(60)));
+            .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > Duration::from_mins(1)));
         if is_staging && is_old && matches!(unfinished(&entry.path()), State::Orphaned(_)) {
             drop(fs::remove_dir_all(entry.path()));
         }
@@ -396,7 +396,7 @@ mod tests {
         assert_eq!(list(root.path()).unwrap().len(), 1);
         remove_staging(root.path());
         assert!(staging.exists(), "it may be somebody's who is about to lock it");
-        let old = std::time::SystemTime::now() - Duration::from_secs(120);
+        let old = std::time::SystemTime::now() - Duration::from_mins(2);
         File::open(&staging).unwrap().set_modified(old).unwrap();
         remove_staging(root.path());
         assert!(!staging.exists());

@@ -254,7 +254,7 @@ impl World {
             }
             Effect::CancelJob { job, reason } => self.cancel_job(id, job, reason),
             Effect::JobSkipped { job, name, conclusion, reason } => {
-                self.never_started(id, &job, name, conclusion, reason);
+                self.never_started(id, &job, name, (conclusion, reason));
                 Ok(())
             }
             Effect::Finished { conclusion } => self.finish(id, conclusion),

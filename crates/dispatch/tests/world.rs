@@ -1,5 +1,7 @@
 //! The world with hands that do what a test says, so that every order of things can be had without waiting.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;

@@ -47,7 +47,7 @@ impl World {
         reason: String,
     ) -> Result<(), Error> {
         if let Some(plan) = self.slots.withdraw(id, &job) {
-            self.never_started(id, &job, plan.name, Conclusion::Cancelled, reason.clone());
+            self.never_started(id, &job, plan.name, (Conclusion::Cancelled, reason.clone()));
             let report = JobReport { error: Some(reason), ..JobReport::new(Conclusion::Cancelled) };
             return self.feed(id, Event::JobEnded { job, report });
         }
@@ -66,8 +66,7 @@ impl World {
         id: RunId,
         job: &JobKey,
         name: String,
-        conclusion: Conclusion,
-        reason: String,
+        (conclusion, reason): (Conclusion, String),
     ) {
         if let Some(driven) = self.runs.get_mut(&id) {
             let matrix = driven.run.job(job).map(|job| job.matrix).unwrap_or_default();
