@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use workflow::{Diagnostic, Severity, Source, Workflow};
+use workflow::{Diagnostic, Severity, Source, Span, Workflow};
 
 /// Largest workflow file read; GitHub's own limit is smaller.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -91,7 +91,11 @@ impl Project {
     fn read_files(root: &Path, paths: &[PathBuf]) -> Result<Self, Error> {
         let mut project = Self::default();
         for path in paths {
-            let file = File::read(root, path)?;
+            let file = match File::read(root, path) {
+                // One file that cannot be a workflow must not keep the others from running.
+                Err(Error::Unfit { path, why }) => File::unfit(root, &path, &why),
+                file => file?,
+            };
             if let Some(workflow) = &file.workflow {
                 project.callable.insert(format!("./{}", file.path), Arc::clone(workflow));
             }
@@ -129,8 +133,37 @@ impl File {
         Ok(Self { path: name, source, workflow, diagnostics: reading.diagnostics })
     }
 
+    /// Stands for a file that cannot be a workflow.
+    fn unfit(root: &Path, path: &Path, why: &str) -> Self {
+        let name = path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
+        let diagnostics =
+            vec![Diagnostic::error("unfit-file", Span::default(), format!("the file {why}"))];
+        Self { source: Source::new(name.clone(), ""), path: name, workflow: None, diagnostics }
+    }
+
     /// Returns the errors among the diagnostics.
     pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
         self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_that_cannot_be_a_workflow_does_not_hide_the_others() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join(FOLDER);
+        fs::create_dir_all(&folder).unwrap();
+        let size = usize::try_from(MAX_FILE).unwrap() + 1;
+        fs::write(folder.join("huge.yml"), " ".repeat(size)).unwrap();
+        fs::write(folder.join("latin.yml"), b"name: caf\xe9\n").unwrap();
+        fs::write(folder.join("ok.yml"), "on: push\njobs: {a: {runs-on: x, steps: [{run: a}]}}\n")
+            .unwrap();
+        let project = Project::read(root.path()).unwrap();
+        let errors: Vec<_> = project.files.iter().map(|file| file.errors().count()).collect();
+        assert_eq!(errors, [1, 1, 0]);
+        assert!(project.callable.contains_key("./.github/workflows/ok.yml"));
     }
 }

@@ -66,6 +66,7 @@ pub async fn run_job(
         job.desk
             .say(None, &format!("Terminate orphan process: pid ({}) ({})", stray.id, stray.name));
     }
+    job.forget_credentials();
     report.steps = job.reports();
     if let Some(fault) = job.desk.close().await {
         report.error.get_or_insert(fault);
@@ -90,6 +91,8 @@ struct Job {
     event_path: String,
     /// Whether a checkout has put anything into the workspace.
     checked_out: AtomicBool,
+    /// The checkouts whose configuration has a token.
+    credentialed: Mutex<Vec<PathBuf>>,
     /// The files of the run's commit, where an action is needed before a checkout.
     tree_of_commit: OnceCell<PathBuf>,
 }
@@ -123,8 +126,25 @@ impl Job {
             reports: Mutex::default(),
             event_path,
             checked_out: AtomicBool::new(false),
+            credentialed: Mutex::default(),
             tree_of_commit: OnceCell::new(),
         })
+    }
+
+    /// Notes that a checkout has a token in its configuration.
+    fn remember_credentials(&self, checkout: &Path) {
+        let mut credentialed = self.credentialed.lock().unwrap_or_else(PoisonError::into_inner);
+        credentialed.push(checkout.to_owned());
+    }
+
+    /// Takes the tokens out of the checkouts, which may be kept longer than the job lives.
+    fn forget_credentials(&self) {
+        let credentialed = self.credentialed.lock().unwrap_or_else(PoisonError::into_inner);
+        for checkout in credentialed.iter() {
+            if let Err(error) = workdir::forget_credentials(checkout) {
+                self.desk.say(None, &format!("The token stays in a checkout: {error}"));
+            }
+        }
     }
 
     /// Runs the steps and listens to what is asked meanwhile.

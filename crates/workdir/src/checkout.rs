@@ -36,6 +36,8 @@ pub struct CheckedOut {
     pub reference: Option<String>,
     /// How it came there.
     pub method: Method,
+    /// Whether its configuration has a token, for [`forget_credentials`] to remove at the job's end.
+    pub has_credentials: bool,
     /// How long it took.
     pub duration: Duration,
 }
@@ -100,7 +102,9 @@ pub async fn checkout(
         git().args(["read-tree", "-m", &target.sha]).run().await?;
     }
     let Target { sha, reference, .. } = target;
-    Ok(CheckedOut { path, sha, reference, method, duration: started.elapsed() })
+    let has_credentials = request.credentials.is_some();
+    let duration = started.elapsed();
+    Ok(CheckedOut { path, sha, reference, method, has_credentials, duration })
 }
 
 /// Finds what a name means: the snapshot itself, or a branch, tag or commit of the mirror.
@@ -385,6 +389,21 @@ fn write_config(
 }
 
 /// Writes a setting in the form of Git's configuration files. Credentials never become an argument.
+/// Removes the token that a checkout left in its configuration, as `actions/checkout` does when a job ends.
+///
+/// A job may have done anything to its files meanwhile; what is no configuration of ours is left alone.
+pub fn forget_credentials(checkout: &Path) -> Result<(), Error> {
+    let path = checkout.join(".git/config");
+    let Ok(text) = regular::read(&path, MAX_CONFIG) else { return Ok(()) };
+    let Ok(text) = String::from_utf8(text) else { return Ok(()) };
+    let is_token = |line: &str| line.trim_start().starts_with("extraheader = \"AUTHORIZATION:");
+    if !text.lines().any(is_token) {
+        return Ok(());
+    }
+    let kept: String = text.split_inclusive('\n').filter(|line| !is_token(line)).collect();
+    write_private(&path, &kept)
+}
+
 fn setting(name: &str, value: &str) -> String {
     let quote = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     let (section, key) = name.rsplit_once('.').unwrap_or(("interlock", name));

@@ -34,7 +34,7 @@ mod working_tree;
 #[cfg(test)]
 mod tests;
 
-pub use checkout::{CheckedOut, Method, checkout};
+pub use checkout::{CheckedOut, Method, checkout, forget_credentials};
 pub use error::Error;
 pub use hash_files::{Links, hash_files};
 pub use identity::Identity;

@@ -457,6 +457,12 @@ async fn credentials_persist_for_the_server_alone() {
     );
     checkout(&snapshot, &request(&[("clean", "false")]), &job).await.unwrap();
     assert!(!git(&job.workspace(), &["config", "--list", "--local"]).contains("AUTHORIZATION"));
+    checkout(&snapshot, &wanted, &job).await.unwrap();
+    git(&job.workspace(), &["config", "user.name", "kept"]);
+    workdir::forget_credentials(&job.workspace()).unwrap();
+    let left = git(&job.workspace(), &["config", "--list", "--local"]);
+    assert!(left.contains("user.name=kept") && !left.contains("AUTHORIZATION"), "{left}");
+    workdir::forget_credentials(&job.path().join("nowhere")).unwrap();
 }
 
 #[tokio::test]

@@ -59,6 +59,9 @@ fn told(error: workdir::Error) -> String {
 
 fn finish(task: &Task, out: &CheckedOut) -> Done {
     task.job.checked_out.store(true, Ordering::Relaxed);
+    if out.has_credentials {
+        task.job.remember_credentials(&out.path);
+    }
     let reference = out.reference.clone().unwrap_or_default();
     let shown = out.reference.as_deref().unwrap_or(&out.sha);
     task.say(&format!(

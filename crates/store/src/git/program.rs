@@ -227,14 +227,6 @@ impl Program {
         let _alone = self.alone().await.map_err(|error| scratch(&error))?;
         let swept = self.scratch.join("swept");
         if !swept.exists() {
-            // Many processes may need it for the first time at once, and Git would refuse all but one.
-            let alone = self.scratch.join("making");
-            let alone = tokio::task::spawn_blocking(move || lock(&alone)).await;
-            let _alone =
-                alone.map_err(|error| scratch(&error))?.map_err(|error| scratch(&error))?;
-            if swept.exists() {
-                return self.has_ssh_command().await;
-            }
             let steps: [&[&str]; 2] = [
                 &["init", "--quiet", "--bare", "--template=", "--object-format=sha1", "."],
                 &["hash-object", "-w", "-t", "tree", "--stdin"],
@@ -266,13 +258,6 @@ impl Program {
         let ssh = ["config", "--get", "core.sshCommand"];
         Ok(self.remote.ssh && self.run_in(&self.scratch, &ssh, b"", 4096).await?.success)
     }
-}
-
-/// Waits until nobody else holds the file, and holds it until the handle is dropped.
-fn lock(path: &Path) -> std::io::Result<std::fs::File> {
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-    file.lock()?;
-    Ok(file)
 }
 
 /// Reads at most so many bytes, and the rest to nowhere, so that the writer does not hang.
