@@ -158,23 +158,25 @@ impl Board {
         if assignment.comment.is_none() {
             self.take_over_rows(client, &spot, assignment).await?;
         }
-        let mut failures = 0;
+        let (mut failures, mut may_be_twins) = (0, false);
         loop {
             let drawn = self.draw(client, &spot, assignment);
             match spot.write(client, assignment.comment, &drawn.body).await {
                 Ok(comment) => {
                     let author = comment.author().map(ToOwned::to_owned);
-                    assignment.comment = Some(comment.id);
-                    if !assignment.doubt {
+                    // Of two comments, the one that stays is the one to be known.
+                    assignment.comment = (!may_be_twins).then_some(comment.id);
+                    if !assignment.doubt && !may_be_twins {
                         let (revision, shown) = (assignment.revision, digest(&drawn));
                         return Ok(Some(Feat { revision, comment: comment.id, author, shown }));
                     }
                     // What was under way has landed by the time we send ours again.
-                    assignment.doubt = false;
+                    (assignment.doubt, may_be_twins) = (false, false);
                 }
                 Err(Error::Api(error)) if error.kind == ErrorKind::Lost && failures < SENDINGS => {
                     // It may land late, after everything we send before that.
                     assignment.doubt = false;
+                    may_be_twins |= assignment.comment.is_none();
                     failures += 1;
                 }
                 Err(Error::Api(error))
