@@ -99,10 +99,32 @@ impl Error {
             Self::NoGit { .. } => Some("install git, or put it on PATH".to_owned()),
             Self::Occupied { .. } => Some("start the run again under a new attempt".to_owned()),
             Self::Refused { hint, .. } => Some(hint.clone()),
+            Self::Git { message, .. } if is_damage(message) => Some(
+                "remove the directory `mirrors` below the state directory: it is made anew"
+                    .to_owned(),
+            ),
             Self::Corrupt { .. }
             | Self::Git { .. }
             | Self::Timeout { .. }
             | Self::NoSuchRevision { .. } => None,
         }
+    }
+}
+
+/// Says whether Git complains about objects that are damaged or gone.
+fn is_damage(message: &str) -> bool {
+    let signs = ["inflate", "corrupt", "loose object", "bad object", "unable to read tree"];
+    signs.iter().any(|sign| message.contains(sign))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_mirror_has_a_remedy() {
+        assert!(is_damage("error: inflate: data stream error (incorrect header check)"));
+        assert!(is_damage("fatal: loose object 1234 is corrupt"));
+        assert!(!is_damage("fatal: not a git repository"));
     }
 }
