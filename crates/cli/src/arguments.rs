@@ -75,6 +75,8 @@ enum Command {
     Plan(command::plan::Plan),
     /// Runs workflows side by side on this machine, as GitHub would.
     Run(command::run::Run),
+    /// Shows what ran here, how it ended, and where its logs are.
+    Runs(command::runs::Runs),
     /// Shows the directories of jobs, and removes those nobody uses.
     Workspace(command::workspace::Workspace),
 }
@@ -102,7 +104,8 @@ fn session(arguments: &Arguments) -> Result<Session, Failure> {
         }
         None => here()?,
     };
-    if arguments.format == FormatFlag::Markdown && !matches!(arguments.command, Command::Status(_)) {
+    if arguments.format == FormatFlag::Markdown && !matches!(arguments.command, Command::Status(_))
+    {
         let what = "only `status show` prints Markdown";
         return Err(Failure::new(Exit::Usage, what).hinted("choose human or json"));
     }
@@ -137,6 +140,7 @@ fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
         Command::Status(command) => command.run(session),
         Command::Plan(command) => command.run(session),
         Command::Run(command) => command.run(session),
+        Command::Runs(command) => command.run(session),
         Command::Workspace(command) => command.run(session),
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod milestone;
 pub(crate) mod parallel;
 pub(crate) mod plan;
 pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod status;
 pub(crate) mod stimulus;
 pub(crate) mod workspace;

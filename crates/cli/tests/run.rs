@@ -22,7 +22,9 @@ fn run_one(workflow: &str, code: i32) -> Value {
 
 fn job<'a>(run: &'a Value, name: &str) -> &'a Value {
     let jobs = run["jobs"].as_array().expect("jobs");
-    jobs.iter().find(|job| job["name"] == name).unwrap_or_else(|| panic!("no job {name} in {jobs:?}"))
+    jobs.iter()
+        .find(|job| job["name"] == name)
+        .unwrap_or_else(|| panic!("no job {name} in {jobs:?}"))
 }
 
 /// Waits until something is true, for at most ten seconds.
@@ -110,9 +112,15 @@ jobs:
 ",
         0,
     );
-    assert_eq!((&run["conclusion"], &job(&run, "lint")["warning"]), (&json!("success"), &json!(true)));
+    assert_eq!(
+        (&run["conclusion"], &job(&run, "lint")["warning"]),
+        (&json!("success"), &json!(true))
+    );
     assert_eq!(job(&run, "after")["conclusion"], "success");
-    let run = run_one("on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps: [{run: exit 3}]\n", 1);
+    let run = run_one(
+        "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps: [{run: exit 3}]\n",
+        1,
+    );
     assert_eq!(run["conclusion"], "failure");
 }
 
@@ -132,12 +140,17 @@ jobs:
         0,
     );
     let steps = &job(&run, "a")["steps"];
-    let ends: Vec<_> = (0..3).map(|step| (steps[step]["outcome"].as_str(), steps[step]["conclusion"].as_str())).collect();
-    assert_eq!(ends, [
-        (Some("failure"), Some("success")),
-        (Some("success"), Some("success")),
-        (Some("skipped"), Some("skipped")),
-    ]);
+    let ends: Vec<_> = (0..3)
+        .map(|step| (steps[step]["outcome"].as_str(), steps[step]["conclusion"].as_str()))
+        .collect();
+    assert_eq!(
+        ends,
+        [
+            (Some("failure"), Some("success")),
+            (Some("success"), Some("success")),
+            (Some("skipped"), Some("skipped")),
+        ]
+    );
 }
 
 #[test]
@@ -179,7 +192,11 @@ jobs:
       - uses: actions/checkout@v4
       - run: test -f kept.txt && test -f new.txt && ! test -e ignored.txt && touch written.txt
 "#;
-    sandbox.workflow("ci.yml", text).file("kept.txt", "1").file(".gitignore", "ignored.txt\n").commit();
+    sandbox
+        .workflow("ci.yml", text)
+        .file("kept.txt", "1")
+        .file(".gitignore", "ignored.txt\n")
+        .commit();
     sandbox.file("new.txt", "not committed").file("ignored.txt", "ignored");
     sandbox.run(&["run"]).expect_code(0);
     assert!(!sandbox.repository().join("written.txt").exists());
@@ -222,7 +239,8 @@ jobs:
 ";
     sandbox.workflow("ci.yml", text).commit();
     let mut command = sandbox.command(&["run", "--format", "json", "--secret", "PASSWORD"]);
-    let ended = Ended::of(&command.env("PASSWORD", "hunter2-long").output().unwrap()).expect_code(1);
+    let ended =
+        Ended::of(&command.env("PASSWORD", "hunter2-long").output().unwrap()).expect_code(1);
     let shown = format!("{}{}", ended.stdout, ended.stderr);
     assert!(shown.contains("it is ***"), "{shown}");
     assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVyMi1sb25n"), "{shown}");
@@ -233,7 +251,8 @@ jobs:
 }
 
 fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(directory).expect("a directory").flatten().map(|entry| entry.path());
+    let entries =
+        std::fs::read_dir(directory).expect("a directory").flatten().map(|entry| entry.path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
 
@@ -255,13 +274,23 @@ jobs:
 {"event":"issue_comment","payload":{"action":"created","issue":{"number":1}},"delay_ms":200}
 "#;
     sandbox.workflow("music.yml", text).file("deliveries.jsonl", deliveries).commit();
-    let ended = sandbox.run(&["run", "--deliveries", "deliveries.jsonl", "--format", "json"]).expect_code(0);
+    let ended = sandbox
+        .run(&["run", "--deliveries", "deliveries.jsonl", "--format", "json"])
+        .expect_code(0);
     let mut runs = ended.runs();
     runs.sort_by_key(|run| run["delivery"].as_u64());
-    let ends: Vec<_> = runs.iter().map(|run| (run["delivery"].as_u64(), run["conclusion"].as_str())).collect();
-    assert_eq!(ends, [(Some(0), Some("cancelled")), (Some(1), Some("success")), (Some(2), Some("success"))]);
+    let ends: Vec<_> =
+        runs.iter().map(|run| (run["delivery"].as_u64(), run["conclusion"].as_str())).collect();
+    assert_eq!(
+        ends,
+        [(Some(0), Some("cancelled")), (Some(1), Some("success")), (Some(2), Some("success"))]
+    );
     assert_eq!(runs[0]["group"], "issue-1");
-    assert!(runs[0]["reason"].as_str().is_some_and(|reason| reason.contains("superseded")), "{}", runs[0]);
+    assert!(
+        runs[0]["reason"].as_str().is_some_and(|reason| reason.contains("superseded")),
+        "{}",
+        runs[0]
+    );
 }
 
 #[test]
@@ -327,13 +356,16 @@ jobs:
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     eventually("the step runs", || is_alive("70713") && is_alive("70714"));
     // Front and worker at once, so that neither can clean up after the other.
-    let worker = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
+    let worker =
+        std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
     let worker: u32 = worker.split_whitespace().next().expect("a worker").parse().unwrap();
     signal(child.id(), "-STOP");
     signal(worker, "-KILL");
     signal(child.id(), "-KILL");
     child.wait().unwrap();
-    eventually("the worker is dead", || !std::path::Path::new(&format!("/proc/{worker}/fd/0")).exists());
+    eventually("the worker is dead", || {
+        !std::path::Path::new(&format!("/proc/{worker}/fd/0")).exists()
+    });
     std::fs::remove_file(&hold).unwrap();
     let ended = sandbox.run(&["run", "--env", &given]).expect_code(0);
     assert!(ended.stderr.contains("interrupted: run"), "{}", ended.stderr);
@@ -344,7 +376,8 @@ jobs:
 }
 
 fn signal(process: u32, signal: &str) {
-    let status = std::process::Command::new("kill").args([signal, &process.to_string()]).status().unwrap();
+    let status =
+        std::process::Command::new("kill").args([signal, &process.to_string()]).status().unwrap();
     assert!(status.success());
 }
 
@@ -370,7 +403,9 @@ jobs:
 #[test]
 fn wrong_usage_is_told_with_what_to_do() {
     let sandbox = sandbox();
-    sandbox.workflow("ci.yml", "on: push\njobs:\n  a:\n    runs-on: x\n    steps: [{run: 'true'}]\n").commit();
+    sandbox
+        .workflow("ci.yml", "on: push\njobs:\n  a:\n    runs-on: x\n    steps: [{run: 'true'}]\n")
+        .commit();
     let check = |arguments: &[&str], part: &str| {
         let ended = sandbox.run(arguments).expect_code(2);
         assert!(ended.stderr.contains(part), "{}", ended.stderr);
