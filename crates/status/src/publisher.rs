@@ -63,10 +63,12 @@ impl Board {
     pub async fn publish(&self, revision: u64, stay: Stay) -> Result<Publication, Error> {
         let client = self.client.as_ref().ok_or(Error::NoPlace)?;
         let Target::Pull(issue) = self.subject.target else { return Err(Error::NoPlace) };
-        let (token, began) = (Token::random(), Instant::now());
+        let began = Instant::now();
         let urgent = stay == Stay::UntilShown;
         let mut why = "another publisher was at it all the time".to_owned();
         loop {
+            // A lease that is taken anew is another one to those who watch how long it has been silent.
+            let token = Token::random();
             let need = self.need(client, revision, urgent);
             let (turn, version) = self.take(need, &token).await?;
             let left = self.timing.patience.saturating_sub(began.elapsed());
