@@ -74,7 +74,17 @@ impl Sandbox {
     /// Commits everything. Returns the commit.
     pub fn commit(&self) -> String {
         self.git(&["add", "-A"]);
-        self.git(&["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "--allow-empty", "-m", "a commit"]);
+        self.git(&[
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            "a commit",
+        ]);
         self.git(&["rev-parse", "HEAD"]).trim().to_owned()
     }
 
@@ -85,16 +95,24 @@ impl Sandbox {
     /// If it fails.
     pub fn git(&self, arguments: &[&str]) -> String {
         let mut command = Command::new("git");
-        command.current_dir(self.repository()).args(arguments).env("GIT_CONFIG_GLOBAL", "/dev/null");
+        command
+            .current_dir(self.repository())
+            .args(arguments)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null");
         let output = command.output().expect("git");
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "git {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Prepares a call of the binary, in an environment that holds nothing of the user's.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
+        let path =
+            std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
         command
             .current_dir(self.repository())
             .args(arguments)
@@ -141,7 +159,8 @@ impl Ended {
     /// Reads the output of a process.
     pub fn of(output: &Output) -> Self {
         use std::os::unix::process::ExitStatusExt as _;
-        let code = output.status.code().or_else(|| output.status.signal().map(|signal| 128 + signal));
+        let code =
+            output.status.code().or_else(|| output.status.signal().map(|signal| 128 + signal));
         Self {
             code: code.unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -155,6 +174,7 @@ impl Ended {
     ///
     /// If it is another one; the message has all output.
     #[track_caller]
+    #[expect(clippy::return_self_not_must_use, reason = "most tests care for the code alone")]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
@@ -167,7 +187,9 @@ impl Ended {
     /// If a line is not JSON.
     #[track_caller]
     pub fn json(&self) -> Vec<Value> {
-        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let parse = |line: &str| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+        };
         self.stdout.lines().map(parse).collect()
     }
 
@@ -178,7 +200,8 @@ impl Ended {
     /// If there is no such line.
     #[track_caller]
     pub fn runs(&self) -> Vec<Value> {
-        let last = self.json().pop().unwrap_or_else(|| panic!("no output; stderr:\n{}", self.stderr));
+        let last =
+            self.json().pop().unwrap_or_else(|| panic!("no output; stderr:\n{}", self.stderr));
         assert_eq!(last["type"], "summary", "{last}");
         last["runs"].as_array().expect("a list of runs").clone()
     }

@@ -83,23 +83,6 @@ fn allow_files(deliveries: usize) {
     }
 }
 
-/// How many files this process may have open without any run.
-const FILES: u64 = 256;
-
-/// Lets this process, and what it starts, open a file for each delivery, if the system allows so many.
-fn allow_files(deliveries: usize) {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let wanted = FILES + u64::try_from(deliveries).unwrap_or(u64::MAX / 2);
-    if limit.current.is_none_or(|current| current >= wanted) {
-        return;
-    }
-    let current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
-    let raised = rustix::process::Rlimit { current, ..limit };
-    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, raised) {
-        tracing::warn!(%error, "the number of open files stays as it is");
-    }
-}
-
 impl Run {
     pub(crate) fn run(self, session: &Session) -> Result<Exit, Failure> {
         // Before any thread: whatever becomes of this process, its jobs end.
@@ -192,7 +175,6 @@ impl Run {
             .map_err(|error| stimulus::advise(&error))?;
         let planner = self.stimulus.planner(session, &repository, &mirrors).await?;
         refusal::check(session, &planner)?;
-        allow_files(planner.deliveries.len());
         allow_files(planner.deliveries.len());
         let workdirs =
             Workdirs::open(state.join("work")).map_err(|error| stimulus::advise(&error))?;

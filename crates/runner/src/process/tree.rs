@@ -226,7 +226,9 @@ impl Running {
         if let Some(group) = Pid::from_raw(self.id) {
             // An empty group is what we want; one that never was means that the command shares ours.
             if rustix::process::kill_process_group(group, signal).is_err() {
-                family::command_members(self.id).iter().for_each(|member| member.signal(signal));
+                for member in &family::command_members(self.id) {
+                    member.signal(signal);
+                }
             }
         }
     }
