@@ -69,6 +69,8 @@ enum Command {
     Group(command::group::Group),
     /// Decides, once, whether a piece of work goes on, before it starts.
     Guard(Box<command::guard::Guard>),
+    /// One holder at a time: runs a command under a lock, with a fence that only grows.
+    Lock(command::lock::Lock),
     /// Keeps one comment that many writers share, and loses no row of it.
     Status(command::status::Status),
     /// Says what events would start, and why or why not, without running anything.
@@ -136,6 +138,7 @@ fn dispatch(command: Command, session: &Session) -> Result<Exit, Failure> {
         Command::Doctor(command) => command.run(session),
         Command::Eval(command) => command.run(session),
         Command::Group(command) => command.run(session),
+        Command::Lock(command) => command.run(session),
         Command::Guard(command) => command.run(session),
         Command::Status(command) => command.run(session),
         Command::Plan(command) => command.run(session),

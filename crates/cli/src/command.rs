@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod group;
 pub(crate) mod guard;
+pub(crate) mod lock;
 pub(crate) mod milestone;
 pub(crate) mod parallel;
 pub(crate) mod plan;
