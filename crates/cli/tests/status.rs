@@ -425,6 +425,17 @@ fn what_is_missing_is_said() {
 }
 
 #[test]
+fn legs_that_do_not_say_who_they_are_lose_no_row() {
+    let scene = Scene::new();
+    for (leg, state) in [("github_1", "failed"), ("github_2", "passed"), ("github_1", "failed")] {
+        let mut command = scene.command("test", &["set", "unit", "--state", state]);
+        let output = command.env("RUNNER_TRACKING_ID", leg).output().expect("the binary");
+        Ended::of(&output).expect_code(0);
+    }
+    assert!(scene.body().contains("1 failed, 1 passed"), "{}", scene.body());
+}
+
+#[test]
 fn many_processes_lose_no_row() {
     let scene = Scene::new();
     let begun = Instant::now();

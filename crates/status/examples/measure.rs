@@ -52,6 +52,7 @@ fn post(job: usize, state: State) -> Post {
     Post {
         writer: Writer { job: format!("job {job:03}"), run: "1".to_owned(), ..Writer::default() },
         attempt: 1,
+        process: None,
         head: "a".repeat(40),
         tasks: vec![(format!("task {job:03}"), Change::to(state))],
         ttl: Some(Duration::from_hours(1)),

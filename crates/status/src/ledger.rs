@@ -7,7 +7,7 @@ use coord::{Fence, Life, Now, Token, Value};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::document::Document;
+use crate::document::{Document, Slot};
 use crate::identity::Writer;
 use crate::pace::{Pace, Tempo, Throttle};
 use crate::row::{Change, Row};
@@ -41,6 +41,9 @@ pub struct Ledger {
     fence: Fence,
 }
 
+/// What a slot says of the job that writes it.
+const PROCESS: &str = "process";
+
 /// What a writer says.
 #[derive(Clone, Debug)]
 pub struct Post {
@@ -48,6 +51,9 @@ pub struct Post {
     pub writer: Writer,
     /// In which attempt.
     pub attempt: u32,
+    /// What tells the job from others that look the same: the legs of a matrix, or one reusable workflow
+    /// that is called twice, have their job's id in common.
+    pub process: Option<String>,
     /// About which head.
     pub head: String,
     /// About which tasks.
@@ -175,15 +181,18 @@ impl Ledger {
         token: &Token,
         now: Timestamp,
     ) -> Posted {
-        let slots = self.document.pages.get(&post.head).into_iter().flat_map(|page| &page.slots);
-        let known = slots.filter(|slot| slot.writer == post.writer).map(|slot| slot.attempt).max();
+        let writer = self.writer_of(post);
+        let known = self.slot_of(&post.head, &writer).map(|slot| slot.attempt);
         if let Some(latest) = known.filter(|latest| *latest > post.attempt) {
             return Posted::EarlierAttempt { latest };
         }
         let turns = standing == Standing::Current || self.document.current.is_none();
         let mut changed = turns && self.document.turn_to(&post.head);
         let mut any = false;
-        let slot = self.document.page(&post.head).slot(&post.writer, post.attempt);
+        let slot = self.document.page(&post.head).slot(&writer, post.attempt);
+        if let Some(process) = &post.process {
+            slot.rest.insert(PROCESS.to_owned(), process.as_str().into());
+        }
         for (index, (task, change)) in post.tasks.iter().enumerate() {
             let row = slot.row(task);
             if row.take(change, now) {
@@ -200,10 +209,10 @@ impl Ledger {
 
     /// Gives a sign of life of tasks that go on. Says whether there are any.
     pub fn beat(&mut self, post: &Post, now: Timestamp) -> bool {
+        let writer = self.writer_of(post);
         let Some(page) = self.document.pages.get_mut(&post.head) else { return false };
         let mut slots = page.slots.iter_mut();
-        let ours =
-            |slot: &&mut crate::Slot| slot.writer == post.writer && slot.attempt == post.attempt;
+        let ours = |slot: &&mut Slot| slot.writer == writer && slot.attempt == post.attempt;
         let Some(slot) = slots.find(|slot| ours(slot)) else { return false };
         let mut any = false;
         for row in
@@ -217,6 +226,27 @@ impl Ledger {
             }
         }
         any
+    }
+
+    /// Returns whose slot a post belongs in. Two jobs that look the same get one each, so that neither's
+    /// rows are lost.
+    fn writer_of(&self, post: &Post) -> Writer {
+        let mut writer = post.writer.clone();
+        let Some(process) = post.process.as_deref().filter(|_| writer.leg.is_empty()) else {
+            return writer;
+        };
+        let slot = self.slot_of(&post.head, &writer);
+        let other = slot.filter(|slot| slot.attempt == post.attempt);
+        let other = other.and_then(|slot| slot.rest.get(PROCESS)?.as_str());
+        if other.is_some_and(|other| other != process) {
+            let from = process.char_indices().rev().nth(7).map_or(0, |(at, _)| at);
+            writer.leg = format!("~{}", &process[from..]);
+        }
+        writer
+    }
+
+    fn slot_of(&self, head: &str, writer: &Writer) -> Option<&Slot> {
+        self.document.pages.get(head)?.slots.iter().find(|slot| slot.writer == *writer)
     }
 
     /// Makes a head the current one. Says whether it was another.

@@ -82,6 +82,7 @@ fn post(job: usize, head: &str, state: State, ttl: Duration) -> Post {
             leg: String::new(),
         },
         attempt: 1,
+        process: None,
         head: head.to_owned(),
         tasks: vec![("test".to_owned(), Change::to(state))],
         ttl: Some(ttl),

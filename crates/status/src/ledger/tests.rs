@@ -16,6 +16,7 @@ fn post(job: &str, attempt: u32, head: &str, state: State) -> Post {
     Post {
         writer: Writer { job: job.to_owned(), ..Writer::default() },
         attempt,
+        process: None,
         head: head.to_owned(),
         tasks: vec![("task".to_owned(), Change::to(state))],
         ttl: Some(TTL),
@@ -77,6 +78,24 @@ fn heads_come_and_go_and_come_back() {
     assert_eq!(ledger.document.shown().unwrap().0, "a");
     assert_eq!(ledger.document.shown().unwrap().1.rows(), 2);
     assert_eq!(ledger.document.pages["b"].rows(), 1);
+}
+
+#[test]
+fn legs_that_look_the_same_lose_no_row() {
+    let mut ledger = Ledger::default();
+    let leg = |process: &str, state| Post {
+        process: Some(process.to_owned()),
+        ..post("test", 1, "h", state)
+    };
+    for process in ["one", "two", "three"] {
+        say(&mut ledger, &leg(process, State::Running), Standing::Current);
+    }
+    say(&mut ledger, &leg("two", State::Failed), Standing::Current);
+    say(&mut ledger, &leg("one", State::Passed), Standing::Current);
+    assert!(ledger.beat(&leg("three", State::Running), Timestamp::UNIX_EPOCH));
+    let page = &ledger.document.pages["h"];
+    let states: Vec<State> = page.slots.iter().map(|slot| slot.rows[0].state).collect();
+    assert_eq!(states, [State::Passed, State::Running, State::Failed]);
 }
 
 #[test]

@@ -191,7 +191,8 @@ impl Reported {
     fn post(&self, job: &str, tasks: Vec<(String, Change)>) -> Post {
         let (id, leg) = job.rsplit_once('.').filter(|(_, leg)| is_number(leg)).unwrap_or((job, ""));
         let writer = Writer { job: id.to_owned(), leg: leg.to_owned(), ..self.writer.clone() };
-        Post { writer, attempt: 1, head: self.head.clone(), tasks, ttl: Some(TTL) }
+        let head = self.head.clone();
+        Post { writer, attempt: 1, process: None, head, tasks, ttl: Some(TTL) }
     }
 }
 

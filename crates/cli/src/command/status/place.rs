@@ -59,6 +59,8 @@ pub(super) struct Place {
     pub(super) head: String,
     pub(super) writer: Writer,
     pub(super) attempt: u32,
+    /// What tells the job from others that look the same.
+    pub(super) process: Option<String>,
     /// The link to the run that writes.
     pub(super) link: Option<String>,
     pub(super) client: Option<Client>,
@@ -97,7 +99,9 @@ impl PlaceFlags {
         let subject =
             Subject { host: caller.host.clone(), repository, target, name: self.name.clone() };
         let attempt = self.attempt.unwrap_or(caller.who.attempt);
-        Ok(Place { subject, head, writer, attempt, link: caller.who.link, client: client.ok() })
+        let process = get("RUNNER_TRACKING_ID").filter(|_| self.job.is_none());
+        let (link, client) = (caller.who.link, client.ok());
+        Ok(Place { subject, head, writer, attempt, process, link, client })
     }
 
     async fn target(

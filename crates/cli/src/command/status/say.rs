@@ -123,6 +123,7 @@ pub(super) fn post(place: &Place, tasks: Vec<(String, Change)>, ttl: Duration) -
     Post {
         writer: place.writer.clone(),
         attempt: place.attempt,
+        process: place.process.clone(),
         head: place.head.clone(),
         tasks,
         ttl: Some(ttl),
