@@ -48,7 +48,7 @@ impl Default for Timing {
             lease: Duration::from_secs(20),
             settling: Duration::from_secs(10),
             lag: Duration::from_secs(4),
-            patience: Duration::from_mins(3),
+            patience: Duration::from_mins(2),
             tempo: Tempo::default(),
             clock: Pacemaker::Api,
         }

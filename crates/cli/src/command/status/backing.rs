@@ -98,7 +98,7 @@ impl BackingFlags {
             let subject = place.subject.clone();
             Kind::Comment(Box::new(Unbacked::new(subject, client, self.timing(), look)))
         } else {
-            let store = self.store.open(session).await?.ok_or_else(|| {
+            let store = Box::pin(self.store.open(session)).await?.ok_or_else(|| {
                 Failure::new(Exit::Usage, "a document needs a store")
                     .hinted("`--store comment` keeps it in the comment alone")
             })?;

@@ -16,8 +16,8 @@ use crate::session::{Format, Level, Session};
 use crate::settings::duration;
 use crate::wrapped::{self, Ended, WrappedFlags};
 
-/// How long the command may clean up when we are interrupted.
-const MARGIN: Duration = Duration::from_secs(10);
+/// How long the command may clean up when we are interrupted: GitHub gives us ten seconds, and we have to say it.
+const MARGIN: Duration = Duration::from_secs(6);
 
 /// The arguments of `interlock status run`.
 #[derive(Debug, Args)]
@@ -58,11 +58,6 @@ impl Wrap {
         let backing = self.backing.open(session).await?;
         backing.place.must_have_head()?;
         let begun = post(&backing.place, vec![(self.task.clone(), running.clone())], self.ttl);
-        // A task is not kept waiting, and does not fail, because of how it is shown.
-        let first = backing.say(&begun).await;
-        if let Err(failure) = &first {
-            warn(session, failure);
-        }
         let tail = Arc::new(Tail::new(self.tail, session.surroundings.variables()));
         let hear = Arc::clone(&tail);
         let keeper = self.keep(&backing, &begun, &tail, session);
@@ -84,8 +79,19 @@ impl Wrap {
         self.finish(&backing, said, (&ended, &last), session).await
     }
 
-    /// Shows how far the command is, and gives signs of life, until it ends.
+    /// Says that the command runs, shows how far it is, and gives signs of life, until it ends.
+    ///
+    /// The command does not wait for any of this, and does not fail for it.
     async fn keep(&self, backing: &Backing, begun: &Post, tail: &Tail, session: &Session) {
+        match backing.say(begun).await {
+            Ok(said) => {
+                if let status::Posting::OlderHead { current } = &said.posting {
+                    let text = format!("the head is {current} now; this run is shown nowhere");
+                    session.annotate(Level::Notice, "status: older-head", &text);
+                }
+            }
+            Err(failure) => warn(session, &failure),
+        }
         let Kind::Board(board) = &backing.kind else {
             // Without a store every sign of life would be a write of the comment.
             return std::future::pending().await;
