@@ -95,12 +95,16 @@ const QUICK: [&str; 4] = ["--settling", "200ms", "--lag", "100ms"];
 #[test]
 fn rows_of_several_jobs_stand_in_one_comment() {
     let scene = Scene::new();
-    scene.call("build", &["set", "compile", "--state", "running", "--phase", "linking"], 0);
+    scene.call(
+        "build",
+        &["set", "compile", "--state", "running", "--phase", "linking", "--heading", "Our build"],
+        0,
+    );
     let body = scene.body();
     assert!(
         body.contains("| ⏳ running | [compile](https://github.com/octo/tones/actions/runs/100")
     );
-    assert!(body.contains("linking"));
+    assert!(body.contains("linking") && body.contains("### Our build"));
     scene.call(
         "lint",
         &[

@@ -26,7 +26,7 @@ pub(super) struct BackingFlags {
     store: StoreFlags,
     /// The heading of the comment.
     #[arg(long, value_name = "TEXT")]
-    title: Option<String>,
+    heading: Option<String>,
     /// A file with the comment's text, in which `{{ failed }}` and other parts are filled in.
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
@@ -88,7 +88,7 @@ impl BackingFlags {
         let place = self.place.resolve(session).await?;
         let template = self.template(session)?;
         let look = Look {
-            title: self.title.clone(),
+            title: self.heading.clone(),
             template: template.clone(),
             author: self.place.forge.author.clone(),
             job_author: forge::job_author(&session.surroundings),
@@ -208,7 +208,7 @@ impl Backing {
     pub(super) fn markdown(&self, looked: &Looked) -> String {
         let options = status::Options {
             marker: "",
-            title: self.flags.title.as_deref(),
+            title: self.flags.heading.as_deref(),
             template: &self.template,
             time: jiff::Timestamp::now(),
             budget: None,

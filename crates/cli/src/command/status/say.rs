@@ -40,7 +40,7 @@ pub(super) enum Word {
 pub(super) struct DetailFlags {
     /// What people call the task.
     #[arg(long, value_name = "TEXT")]
-    heading: Option<String>,
+    title: Option<String>,
     /// Where people see more; the run if absent.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
@@ -94,7 +94,7 @@ impl DetailFlags {
         let some = |texts: &Vec<String>| (!texts.is_empty()).then(|| texts.clone());
         Ok(Change {
             state,
-            title: self.heading.clone(),
+            title: self.title.clone(),
             url: self.url.clone().or_else(|| session.surroundings.run_link()),
             started: None,
             elapsed: self.elapsed,
