@@ -132,7 +132,7 @@ impl Release {
                 texts.push(format!("{key}: nothing was acquired here"));
                 continue;
             };
-            let mut lock = lock(&self.store, key, saved, session).await?;
+            let mut lock = lock(self.store.as_deref(), key, saved, session).await?;
             match lock.release().await? {
                 Released::Released { fence, next } => {
                     let next =
@@ -172,7 +172,7 @@ impl Renew {
             };
             let ttl = self.ttl.unwrap_or(Duration::from_millis(saved.ttl_ms));
             let saved = Saved { ttl_ms: milliseconds(ttl), ..saved.clone() };
-            let mut lock = lock(&self.store, key, &saved, session).await?;
+            let mut lock = lock(self.store.as_deref(), key, &saved, session).await?;
             match lock.renew().await? {
                 Renewal::Renewed { fence } => {
                     place.save(&saved.token, fence, saved.ttl_ms)?;
@@ -215,12 +215,12 @@ impl Held {
 
 /// Returns the lock that was acquired with a token.
 async fn lock(
-    store: &Option<String>,
+    store: Option<&str>,
     key: &str,
     saved: &Saved,
     session: &Session,
 ) -> Result<Lock, Failure> {
-    let store = session.open_store(store.as_deref()).await?;
+    let store = session.open_store(store).await?;
     let clock: Arc<dyn Clock> = Arc::new(BootClock::of_this_machine());
     let (token, ttl): (Token, _) = (saved.token.clone(), Duration::from_millis(saved.ttl_ms));
     let contender = Contender { token, holder: Holder::default(), ttl, ticket: ttl };

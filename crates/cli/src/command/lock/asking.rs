@@ -244,15 +244,11 @@ impl Outcome {
 }
 
 fn outcome(round: Round, locks: &Locks) -> Outcome {
-    match round {
-        Round::Held { name, answer: Answer::Held { by, ahead, .. } } => {
-            Outcome::Held { name, by, ahead }
-        }
-        _ => {
-            let names = locks.iter().map(|lock| lock.name().to_owned());
-            Outcome::Ours(names.zip(locks.answers().iter().cloned()).collect())
-        }
+    if let Round::Held { name, answer: Answer::Held { by, ahead, .. } } = round {
+        return Outcome::Held { name, by, ahead };
     }
+    let names = locks.iter().map(|lock| lock.name().to_owned());
+    Outcome::Ours(names.zip(locks.answers().iter().cloned()).collect())
 }
 
 /// Returns a failure as one line.

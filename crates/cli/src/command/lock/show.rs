@@ -141,15 +141,14 @@ fn word(lease: &Lease, now: &Now) -> &'static str {
 }
 
 fn line(key: &str, lease: &Lease, now: &Now) -> String {
-    let mut text = format!("{}: {}", clean(key), word(lease, now));
-    if let Some(grant) = lease.grant() {
+    let holder = lease.grant().map(|grant| {
         let (holder, since) = (present::who(&grant.holder), present::since(grant.acquired));
-        text.push_str(&format!(" by {holder}, {since}, fence {}", grant.fence));
-    }
-    if !lease.queue().is_empty() {
-        text.push_str(&format!("; {} in the queue", lease.queue().len()));
-    }
-    text
+        format!(" by {holder}, {since}, fence {}", grant.fence)
+    });
+    let waiting = lease.queue().len();
+    let queue = (waiting > 0).then(|| format!("; {waiting} in the queue"));
+    let [holder, queue] = [holder, queue].map(Option::unwrap_or_default);
+    format!("{}: {}{holder}{queue}", clean(key), word(lease, now))
 }
 
 fn to_text(key: &str, lease: &Lease, now: &Now) -> String {

@@ -50,6 +50,13 @@ enum Ended {
     Lost(Lost),
 }
 
+/// What was done when the command had ended.
+#[derive(Default)]
+struct After {
+    released: Option<Result<Vec<(String, Release)>, Failure>>,
+    closing: Option<Result<Closing, coord::Error>>,
+}
+
 /// A piece of work that is ours to do.
 struct Claimed {
     subject: Subject,
@@ -73,7 +80,7 @@ impl Wrap {
         let proof = OsLock::take(session)?;
         let mut place = Place { session, on_terminal, interrupts: &mut interrupts, proof: &proof };
         let done = match self.ask.open(session).await? {
-            Opened::Store(store) => self.under_lock(&store, &mut place).await,
+            Opened::Store(store) => Box::pin(self.under_lock(&store, &mut place)).await,
             Opened::Not(outcome) => self.without(&outcome, &mut place).await,
         };
         proof.discard();
@@ -122,7 +129,7 @@ impl Wrap {
         };
         // The command has ended, so others may go on: also where it was lost, for the sake of the queue.
         let released = self.release(&mut locks).await;
-        self.finish(session, fields, &ended, Some(released), closing)
+        self.finish(session, fields, &ended, After { released: Some(released), closing })
     }
 
     /// Does what the flags say where there is no lock.
@@ -134,7 +141,7 @@ impl Wrap {
         if proceeds {
             let environment = [("INTERLOCK_LOCK_KEY", self.keys.join("\n"))];
             let ended = self.command(&environment, place, None).await;
-            return self.finish(session, fields, &ended, None, None);
+            return self.finish(session, fields, &ended, After::default());
         }
         if !matches!(outcome, Outcome::Interrupted) && !session.surroundings.in_github_actions() {
             session.note(&format!("{}: {}", outcome.word(), present::sentence(outcome)));
@@ -275,8 +282,7 @@ impl Wrap {
         session: &Session,
         mut fields: Map<String, Value>,
         ended: &Ended,
-        released: Option<Result<Vec<(String, Release)>, Failure>>,
-        closing: Option<Result<Closing, coord::Error>>,
+        after: After,
     ) -> Result<Exit, Failure> {
         let mut exit = match ended {
             Ended::Exited(code) => Exit::Passed(*code),
@@ -284,14 +290,14 @@ impl Wrap {
             Ended::Lost(_) => Exit::Lost,
         };
         let mut trouble = None;
-        match (ended, &released) {
+        match (ended, &after.released) {
             (Ended::Lost(lost), _) => {
                 trouble =
                     Some(("lost", format!("{}; the command was stopped", present::lost(lost))));
             }
             (Ended::CouldNotStart(why), _) => session.note(&format!("error: {why}")),
-            (Ended::Exited(_), Some(Ok(releases))) => {
-                let lost = releases.iter().find(|(_, it)| matches!(it, Release::NotOurs { .. }));
+            (Ended::Exited(_), Some(Ok(all))) => {
+                let lost = all.iter().find(|(_, it)| matches!(it, Release::NotOurs { .. }));
                 if let Some((name, _)) = lost {
                     let text = format!("{name} was taken away before the command had ended");
                     trouble = Some(("lost", text));
@@ -304,7 +310,7 @@ impl Wrap {
             }
             (Ended::Exited(_), None) => {}
         }
-        if let Some(Err(error)) = closing {
+        if let Some(Err(error)) = after.closing {
             let text = error.to_string();
             session.annotate(Level::Warning, "what was done could not be recorded", &text);
         }
