@@ -12,7 +12,7 @@ use serde_json::Value;
 use testkit::sandbox::{Ended, Sandbox};
 use testkit::servers::bare_repository;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn sandbox() -> Sandbox {
     Sandbox::new(env!("CARGO_BIN_EXE_interlock"))

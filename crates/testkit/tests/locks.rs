@@ -21,7 +21,7 @@ use testkit::faulty::{Faults, Faulty};
 use testkit::simulation::{self, Client, End, Length, Life, Skewed};
 use tokio::time::{Instant, sleep, timeout};
 
-const TTL: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_mins(1);
 const TICKET: Duration = Duration::from_secs(24);
 const NAME: &str = "deploy";
 

@@ -125,7 +125,7 @@ fn grant_lasts_its_whole_length_however_long_its_holder_had_waited() {
         let mut observer = lock(&store, &machine(2), contender("observer"));
         let seen = observer.enter().await.unwrap();
         let mut observing = Box::pin(observer.next(&seen));
-        let meanwhile = timeout(TICKET - Duration::from_secs(5), &mut observing).await;
+        let meanwhile = timeout(Duration::from_secs(25), &mut observing).await;
         drop(meanwhile);
         blocker.release().await.unwrap();
         assert!(matches!(holder.next(&queued).await.unwrap(), Answer::Acquired { .. }));
@@ -240,7 +240,7 @@ fn waiters_get_their_turn_in_order_and_a_dead_one_costs_one_ticket() {
         let began = Instant::now();
         waiters.join_all().await;
         assert_eq!(*order.lock().unwrap(), [0, 1, 3, 4, 5]);
-        let delay = began.elapsed() - Duration::from_secs(5);
+        let delay = began.elapsed().saturating_sub(Duration::from_secs(5));
         assert!(delay <= TICKET + Duration::from_secs(1), "{delay:?}");
     });
 }
@@ -327,7 +327,7 @@ fn kept_lock_outlives_its_ttl_and_ends_before_others_may_have_it() {
         let began = Instant::now();
         let lost = locks.keep().await;
         assert!(matches!(lost.cause, Cause::RanOut { error: Some(_) }), "{lost:?}");
-        assert!(began.elapsed() <= TTL - margin(TTL) && locks.left_to_others() >= margin(TTL) / 2);
+        assert!(began.elapsed() + margin(TTL) <= TTL && locks.left_to_others() >= margin(TTL) / 2);
         outage.end();
         let mut other = lock(&store, &machine(7), contender("other"));
         assert!(matches!(other.try_acquire().await.unwrap(), Answer::Held { .. }));
@@ -345,7 +345,7 @@ fn store_that_hangs_does_not_keep_the_holder_from_giving_up() {
         let began = Instant::now();
         let lost = locks.keep().await;
         assert!(matches!(lost.cause, Cause::RanOut { .. }));
-        assert!(began.elapsed() <= TTL - margin(TTL) + Duration::from_secs(1));
+        assert!(began.elapsed() + margin(TTL) <= TTL + Duration::from_secs(1));
     });
 }
 

@@ -174,7 +174,7 @@ impl World {
                 let dead = self.person(who);
                 may_end = holds(&dead);
                 self.turns[usize::from(who)] += 1;
-                self.ask((who + 1) % PEOPLE, Stance::Queueing, &[dead.token.clone()]);
+                self.ask((who + 1) % PEOPLE, Stance::Queueing, std::slice::from_ref(&dead.token));
                 assert!(holder(&self.lease) != Some(dead.token.clone()));
                 // Who has the lock need not look who is dead.
                 let looked = !holds(&self.person((who + 1) % PEOPLE));
