@@ -53,34 +53,34 @@ impl From<FormatFlag> for Format {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs workflows side by side on this machine, as GitHub would.
+    Run(command::run::Run),
+    /// Says what events would start, and why or why not, without running anything.
+    Plan(command::plan::Plan),
+    /// Says what is wrong with workflows and local actions, before anything starts.
+    Check(command::check::Check),
+    /// Evaluates one expression, exactly as GitHub does, and prints its value.
+    Eval(command::eval::Eval),
+    /// Shows what ran here, how it ended, and where its logs are.
+    Runs(command::runs::Runs),
+    /// One holder at a time: runs a command under a lock, with a fence that only grows.
+    Lock(command::lock::Lock),
+    /// Decides, once, whether a piece of work goes on, before it starts.
+    Guard(Box<command::guard::Guard>),
+    /// Keeps jobs anywhere to one at a time, as GitHub's `concurrency` does and beyond it.
+    Group(command::group::Group),
     /// Hands out each boundary that a count crosses, and accepts it as done once.
     Milestone(command::milestone::Milestone),
     /// Runs named commands at once, each with one true result.
     Parallel(Box<command::parallel::Parallel>),
-    /// Says what is wrong with workflows and local actions, before anything starts.
-    Check(command::check::Check),
-    /// Prints the script that completes Interlock's commands in a shell.
-    Completions(command::completions::Completions),
-    /// Tries whether locks on a store are safe, and says what to do if they are not.
-    Doctor(command::doctor::Doctor),
-    /// Evaluates one expression, exactly as GitHub does, and prints its value.
-    Eval(command::eval::Eval),
-    /// Keeps jobs anywhere to one at a time, as GitHub's `concurrency` does and beyond it.
-    Group(command::group::Group),
-    /// Decides, once, whether a piece of work goes on, before it starts.
-    Guard(Box<command::guard::Guard>),
-    /// One holder at a time: runs a command under a lock, with a fence that only grows.
-    Lock(command::lock::Lock),
-    /// Keeps one comment that many writers share, and loses no row of it.
-    Status(command::status::Status),
-    /// Says what events would start, and why or why not, without running anything.
-    Plan(command::plan::Plan),
-    /// Runs workflows side by side on this machine, as GitHub would.
-    Run(command::run::Run),
-    /// Shows what ran here, how it ended, and where its logs are.
-    Runs(command::runs::Runs),
     /// Shows the directories of jobs, and removes those nobody uses.
     Workspace(command::workspace::Workspace),
+    /// Keeps one comment that many writers share, and loses no row of it.
+    Status(command::status::Status),
+    /// Tries whether locks on a store are safe, and says what to do if they are not.
+    Doctor(command::doctor::Doctor),
+    /// Prints the script that completes Interlock's commands in a shell.
+    Completions(command::completions::Completions),
 }
 
 /// Parses the arguments, runs the command and reports how it ended.
