@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
+use testkit::forge::{Faults, Forge, State};
 
 fn workspace_root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -86,6 +87,49 @@ fn policies_make_one_run_of_a_storm_and_an_edit_supersedes_it() {
     assert_eq!(ends, ["cancelled", "skipped", "skipped", "success"], "{summary:#}");
     assert!(runs[0]["reason"].as_str().is_some_and(|reason| reason.contains("superseded")));
     assert!(runs[1]["reason"].as_str().is_some_and(|reason| reason.contains("the same work")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guard_does_each_request_once_and_says_so_in_one_comment() {
+    let forge = Forge::start(State::new("music-box/music-requests"), Faults::default()).await;
+    let state = tempfile::tempdir().unwrap();
+    let music = tempfile::tempdir().unwrap();
+    let binary = Path::new(env!("CARGO_BIN_EXE_interlock"));
+    let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new(binary);
+    command
+        .current_dir(workspace_root())
+        .args(["run", "-C", "examples/music-requests", "music", "--format", "json"])
+        .args(["--settings", "examples/music-requests/queue.toml", "--var", "GUARD=on"])
+        .args(["--deliveries", "examples/music-requests/again.jsonl"])
+        .args(["--secret", "GITHUB_TOKEN", "--var", &format!("API_URL={}", forge.url())])
+        .args(["--env", &format!("MUSIC_OUTPUT={}", music.path().display())])
+        .env("PATH", path)
+        .env("GITHUB_TOKEN", "token")
+        .env("INTERLOCK_STATE_DIR", state.path())
+        .env_remove("GITHUB_OUTPUT")
+        .env_remove("GITHUB_STEP_SUMMARY");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    let summary: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    let mut runs: Vec<&Value> = summary["runs"].as_array().unwrap().iter().collect();
+    runs.sort_by_key(|run| run["delivery"].as_u64());
+    let composed = |run: &&Value| {
+        let jobs = run["jobs"].as_array().unwrap();
+        let compose = jobs.iter().find(|job| job["id"] == "compose").unwrap();
+        compose["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|step| step["name"] == "Compose" && step["conclusion"] == "success")
+    };
+    let worked: Vec<bool> = runs.iter().map(composed).collect();
+    assert_eq!(worked, [true, false, false, true], "{summary:#}");
+    let comments = forge.with(|state| state.comments.clone());
+    assert_eq!(comments.len(), 1, "{comments:#?}");
+    assert!(comments[0].issue == 123 && comments[0].author == "interlock[bot]", "{comments:#?}");
+    check_music(music.path(), 123, 3);
 }
 
 /// Checks that a real WAV file of the right length is there, and what is known about it.
