@@ -376,9 +376,9 @@ jobs:
 }
 
 fn signal(process: u32, signal: &str) {
-    let status =
-        std::process::Command::new("kill").args([signal, &process.to_string()]).status().unwrap();
-    assert!(status.success());
+    let process = process.to_string();
+    let status = std::process::Command::new("kill").args([signal, &process]).status();
+    assert!(status.expect("kill").success());
 }
 
 #[test]

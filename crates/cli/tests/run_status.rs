@@ -1,7 +1,5 @@
 //! `interlock run` for a pull request reports its jobs to the status document, and to the comment if asked.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
-
 use testkit::forge::{Faults, Forge, Pull, State};
 use testkit::sandbox::{Ended, Sandbox};
 

@@ -62,11 +62,11 @@ fn ci_and_bot_lose_no_line_and_the_death_of_one_does_not_stop_the_other() {
     let journal = run(place, &["interlock", "lock", "get", "journal"]).expect_code(0).stdout;
     assert_eq!(journal.lines().count(), 4, "a line was lost:\n{journal}");
     // The bot dies at work.
-    let begun = place.join("begun");
+    let sign = place.join("begun");
     let mut bot = program(place, &["scripts/bot", "four"]);
-    let mut bot = bot.env("BEGUN", &begun).env("BOT_WORKS", "600").spawn().expect("it starts");
+    let mut bot = bot.env("BEGUN", &sign).env("BOT_WORKS", "600").spawn().expect("it starts");
     let began = Instant::now();
-    while !begun.exists() {
+    while !sign.exists() {
         assert!(began.elapsed() < Duration::from_secs(30), "the bot never worked");
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -31,24 +31,21 @@ impl Runs {
         let root = session.state_directory()?.join("runs");
         let refused = |error: std::io::Error| Failure::from_error(Exit::Unavailable, &error);
         let mut found = record::list(&root).map_err(refused)?;
-        match self.id {
-            Some(id) => {
-                found.retain(|found| found.id == id);
-                let found = found.first().ok_or_else(|| {
-                    Failure::new(Exit::Usage, format!("there is no run {id}"))
-                        .hinted("`interlock runs` lists them; their records are kept for 14 days")
-                })?;
-                show(session, found, true)?;
-            }
-            None => {
-                let older = found.len().saturating_sub(self.last);
-                for found in found.iter().skip(older) {
-                    show(session, found, false)?;
-                }
-                if found.is_empty() && session.format == Format::Human {
-                    session.note("nothing has run here yet");
-                }
-            }
+        if let Some(id) = self.id {
+            found.retain(|found| found.id == id);
+            let found = found.first().ok_or_else(|| {
+                Failure::new(Exit::Usage, format!("there is no run {id}"))
+                    .hinted("`interlock runs` lists them; their records are kept for 14 days")
+            })?;
+            show(session, found, true)?;
+            return Ok(Exit::Done);
+        }
+        let older = found.len().saturating_sub(self.last);
+        for found in found.iter().skip(older) {
+            show(session, found, false)?;
+        }
+        if found.is_empty() && session.format == Format::Human {
+            session.note("nothing has run here yet");
         }
         Ok(Exit::Done)
     }
@@ -61,7 +58,7 @@ fn show(session: &Session, found: &Found, whole: bool) -> Result<(), Failure> {
             let result = read(&found.path)?;
             match session.format {
                 Format::Human => session.line(&human(&name, &result, whole)),
-                _ => session.line(&json!(result).to_string()),
+                Format::Json => session.line(&json!(result).to_string()),
             }
         }
         State::Live => told(session, found, "in progress"),
@@ -94,15 +91,18 @@ fn told(session: &Session, found: &Found, state: &str) {
         _ => None,
     });
     let (workflow, event) = created.unwrap_or_default();
-    match session.format {
-        Format::Human => {
-            session.line(&format!("  {:<24} {state:<11} {workflow} · {event}", found.id))
-        }
-        _ => {
-            let answer: Value = json!({ "id": found.id.to_string(), "workflow": workflow, "event": event, "conclusion": null, "state": state });
-            session.line(&answer.to_string());
-        }
+    if session.format == Format::Human {
+        session.line(&format!("  {:<24} {state:<11} {workflow} · {event}", found.id));
+        return;
     }
+    let answer: Value = json!({
+        "id": found.id.to_string(),
+        "workflow": workflow,
+        "event": event,
+        "conclusion": null,
+        "state": state,
+    });
+    session.line(&answer.to_string());
 }
 
 fn read(path: &Path) -> Result<RunResult, Failure> {

@@ -85,7 +85,8 @@ pub(super) enum Shown {
 impl BackingFlags {
     /// Opens the document.
     pub(super) async fn open(&self, session: &Session) -> Result<Backing, Failure> {
-        let place = self.place.resolve(session).await?;
+        // What asks the forge holds much at once; it need not be on every caller's stack.
+        let place = Box::pin(self.place.resolve(session)).await?;
         let template = self.template(session)?;
         let look = Look {
             title: self.heading.clone(),
