@@ -17,6 +17,9 @@ const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_s
 const PROOF: Duration = Duration::from_secs(1);
 /// What is waited after a failure of the store.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long a waiter leaves a change alone for each one that stands between it and the next in turn.
+const CALM: Duration = Duration::from_millis(2);
+const CALMEST: Duration = Duration::from_millis(100);
 /// How often a holder looks whether its grant was taken away.
 const GLANCE: Duration = Duration::from_secs(20);
 /// How often a release is tried before it is left to the end of the grant.
@@ -45,6 +48,8 @@ pub struct Lock {
     seen: Duration,
     /// On our clock: when something may happen by itself.
     wake: Duration,
+    /// How many stand before us in the queue.
+    ahead: usize,
     version: Option<Version>,
     /// Whether we asked and were not answered, so that the grant may be ours without our knowing.
     is_in_doubt: bool,
@@ -75,6 +80,7 @@ impl Lock {
             renewed: began,
             seen: began,
             wake: began,
+            ahead: 0,
             version: None,
             is_in_doubt: false,
             is_proof_possible: AtomicBool::new(false),
@@ -246,6 +252,9 @@ impl Lock {
         if !changed && wait < wake {
             return Ok(None);
         }
+        // Whoever is far from its turn need not look at every change, and leaves the store to the first.
+        let calm = u32::try_from(self.ahead).unwrap_or(u32::MAX).saturating_sub(1);
+        tokio::time::sleep(CALM.saturating_mul(calm).min(CALMEST)).await;
         self.ask(Stance::Queueing).await.map(Some)
     }
 
@@ -264,7 +273,8 @@ impl Lock {
         self.is_in_doubt = false;
         self.version = version;
         match answer {
-            Answer::Held { wake, .. } => {
+            Answer::Held { wake, ahead, .. } => {
+                self.ahead = ahead.unwrap_or_default();
                 self.wake = self.clock.now().saturating_add(wake);
                 if stance != Stance::Queueing {
                     self.renewed = sent;
