@@ -43,7 +43,10 @@ echo "  flock: $(since "$began") / 20"
 git clone -q "$place/mutex.git" "$place/clone" 2> /dev/null
 (cd "$place/clone" && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m x)
 branch_mutex() {
-  until git -C "$place/clone" push -q --force-with-lease=refs/heads/mutex: origin HEAD:refs/heads/mutex 2> /dev/null; do
+  # A commit of one's own: to push what is there already succeeds for everybody.
+  local commit
+  commit=$(git -C "$place/clone" -c user.name=a -c user.email=a@b commit-tree -m "$BASHPID $RANDOM" 'HEAD^{tree}')
+  until git -C "$place/clone" push -q --force-with-lease=refs/heads/mutex: origin "$commit:refs/heads/mutex" 2> /dev/null; do
     sleep "0.$((RANDOM % 3 + 2))"
   done
   "$@"
