@@ -67,6 +67,13 @@ impl Drop for Server {
     }
 }
 
+/// Says whether a program is on the `PATH`; where it is not, a test is skipped, or fails if it is required.
+pub fn has_program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|place| place.join(name)).find(|at| at.is_file());
+    installed(found.unwrap_or_else(|| PathBuf::from(name)), name).is_some()
+}
+
 /// Returns the program if it is installed; otherwise says that a test is skipped, or fails it.
 #[expect(clippy::print_stderr, reason = "a test that is skipped must say so")]
 fn installed(path: PathBuf, what: &str) -> Option<PathBuf> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use testkit::servers::has_program;
 
 use crate::desk::Desk;
 
@@ -24,6 +25,9 @@ fn groups_are_whole_and_failures_come_last() {
 
 #[test]
 fn interleaved_lines_have_names_and_never_mix() {
+    if !has_program("python3") {
+        return;
+    }
     let desk = Desk::new();
     let line = |letter: &str| letter.repeat(3000);
     // Pieces of lines, in both streams, from three jobs at once.

@@ -2,6 +2,7 @@
 
 use engine::Conclusion::{Failure, Success};
 use runner::Level;
+use testkit::servers::has_program;
 
 use crate::world::{World, text};
 
@@ -201,7 +202,7 @@ async fn an_action_does_not_lead_out_of_the_workspace() {
 
 #[tokio::test]
 async fn javascript_actions_run_and_clean_up_in_reverse() {
-    if !has_node() {
+    if !has_program("node") {
         return;
     }
     let action = |name: &str| {
@@ -235,7 +236,7 @@ fs.appendFileSync(process.env.GITHUB_STATE, 'kept=' + process.env.INPUT_MY_VALUE
 
 #[tokio::test]
 async fn a_post_step_runs_after_a_failure_unless_its_condition_says_no() {
-    if !has_node() {
+    if !has_program("node") {
         return;
     }
     let story = World::new()
@@ -270,9 +271,4 @@ async fn an_action_that_takes_too_long_fails_as_a_whole() {
         .await;
     story.assert_prints(&["after"]);
     assert!(story.report.steps[0].timed_out);
-}
-
-fn has_node() -> bool {
-    let path = std::env::var("PATH").unwrap_or_default();
-    path.split(':').any(|directory| std::path::Path::new(directory).join("node").is_file())
 }

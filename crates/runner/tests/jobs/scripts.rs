@@ -3,6 +3,7 @@
 use engine::Conclusion::{Failure, Success};
 use expr::Value;
 use serde_json::json;
+use testkit::servers::has_program;
 
 use crate::world::{World, text};
 
@@ -26,6 +27,9 @@ async fn bash_by_name_also_looks_into_pipes() {
 
 #[tokio::test]
 async fn other_shells_run_their_own_language() {
+    if !has_program("python3") {
+        return;
+    }
     let story = World::new()
         .steps(
             "- shell: sh\n  run: echo sh\n- shell: python\n  run: |\n    import sys\n    print('py', sys.argv[0][-3:])\n- \
@@ -47,6 +51,9 @@ async fn a_shell_that_is_not_there_fails_its_step() {
 
 #[tokio::test]
 async fn defaults_of_the_job_are_stronger_than_those_of_the_workflow() {
+    if !has_program("python3") {
+        return;
+    }
     let story = World::new()
         .file("w/x", "").file("j/x", "").file("s/x", "")
         .run(
