@@ -21,7 +21,7 @@ use dispatch::trees::Trees;
 use dispatch::world::{Outcome, Setup, Stop, World};
 use engine::{Conclusion, JobReport};
 use runner::Order;
-use store::{Expect, Key, Memory, Record, Store, Version, Written};
+use store::{Expect, Key, Memory, Record, Store, Wait, Written};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -303,13 +303,8 @@ impl Store for Backwards {
     async fn list(&self, prefix: &str) -> Result<Vec<Key>, store::Error> {
         self.memory.list(prefix).await
     }
-    async fn changed(
-        &self,
-        key: &Key,
-        since: Option<&Version>,
-        timeout: Duration,
-    ) -> Result<bool, store::Error> {
-        self.memory.changed(key, since, timeout).await
+    async fn changed(&self, key: &Key, wait: &Wait<'_>) -> Result<bool, store::Error> {
+        self.memory.changed(key, wait).await
     }
     async fn remove(&self, key: &Key, at: &Version) -> Result<Written, store::Error> {
         self.memory.remove(key, at).await

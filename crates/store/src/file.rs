@@ -1,14 +1,14 @@
 //! The embedded store: one `SQLite` file on one machine, shared by many processes.
 //!
 //! `SQLite` makes a write whole and durable. It does not make writers take turns: its busy-waiting
-//! starves some of them, so writers here queue on an OS lock before they begin. Waiters are woken by a
-//! touch of that same lock file after each commit, and then read: the touch proves nothing.
+//! starves some of them, so writers here queue on an OS lock before they begin. Waiters are woken after
+//! each commit, by a touch of a file that they watch, and then read: the touch proves nothing.
 
+mod bells;
 mod clock;
 mod database;
 mod place;
 mod turn;
-mod watch;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,13 +20,13 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::error::check_size;
-use crate::{Error, ErrorKind, Expect, Key, Record, Store, StoreTime, Version, Written};
+use crate::{Error, ErrorKind, Expect, Key, Record, Store, StoreTime, Version, Wait, Written};
 
+use bells::Bells;
 use clock::Clock;
 use database::{Database, Fault};
 use place::{Lock, Place};
 use turn::{Turn, Waiting};
-use watch::Watch;
 
 const NAME: &str = "file";
 /// How long to queue behind other writers before saying that one of them hangs.
@@ -39,7 +39,6 @@ pub struct File {
     // One of each: more would only queue inside SQLite, where nobody keeps order.
     readers: Arc<Semaphore>,
     writers: Arc<Semaphore>,
-    watch: Watch,
     patience: Duration,
 }
 
@@ -47,6 +46,7 @@ pub struct File {
 struct Inner {
     place: Place,
     clock: Clock,
+    bells: Bells,
     // Held only by blocking tasks that have the semaphore's permit.
     reader: Mutex<Option<Database>>,
     writer: Mutex<Option<(Database, Lock)>>,
@@ -56,15 +56,15 @@ impl File {
     /// Opens the store at a path, and makes it if there is nothing.
     pub async fn open(path: &Path) -> Result<Self, Error> {
         let place = Place::new(path);
-        let watch = Watch::new(place.lock_path());
         let inner = Arc::new(Inner {
             place,
             clock: Clock::of_this_boot(),
+            bells: Bells::new(bells::directory(path)),
             reader: Mutex::default(),
             writer: Mutex::default(),
         });
         let [readers, writers] = [(), ()].map(|()| Arc::new(Semaphore::new(1)));
-        let store = Self { inner, readers, writers, watch, patience: PATIENCE };
+        let store = Self { inner, readers, writers, patience: PATIENCE };
         store.read_with("open", &path.display().to_string(), |_| Ok(())).await?;
         Ok(store)
     }
@@ -88,6 +88,42 @@ impl File {
         done.map_err(|fault| fault.into_error(action, key))
     }
 
+    async fn differs(&self, key: &Key, since: Option<&Version>) -> Result<bool, Error> {
+        let owned = key.clone();
+        let version = move |database: &Database| database.version(&owned);
+        Ok(self.read_with("watch", key.as_str(), version).await?.as_ref() != since)
+    }
+
+    /// Waits for any change of a record.
+    async fn rewritten(&self, key: &Key, since: Option<&Version>) -> Result<bool, Error> {
+        loop {
+            // Listening before looking, so that a write in between is not missed.
+            let ear = self.inner.bells.listen(key.as_str());
+            if self.differs(key, since).await? {
+                return Ok(true);
+            }
+            self.inner.bells.rings(ear).await;
+        }
+    }
+
+    /// Waits for a bell, and looks by itself now and then: who rings may have died before.
+    async fn rung(&self, key: &Key, since: Option<&Version>, bell: &str) -> Result<bool, Error> {
+        let bells = &self.inner.bells;
+        let (ear, is_known) = bells.go_on(bell);
+        if !is_known && self.differs(key, since).await? {
+            return Ok(true);
+        }
+        loop {
+            if bells.rings(ear).await {
+                bells.answer(bell);
+                return Ok(true);
+            }
+            if self.differs(key, since).await? {
+                return Ok(true);
+            }
+        }
+    }
+
     /// Writes in a blocking task that waits for its turn among all processes.
     async fn write_with<R: Send + 'static>(
         &self,
@@ -101,10 +137,10 @@ impl File {
             return Err(end(Fault::hanging(self.patience)));
         };
         let (mut waiting, turn) = turn::pair();
-        let inner = Arc::clone(&self.inner);
+        let (inner, owned) = (Arc::clone(&self.inner), key.clone());
         let mut task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            inner.write(turn, doing)
+            inner.write(turn, owned.as_str(), doing)
         });
         let Ok(done) = timeout(self.patience, &mut task).await else {
             return Err(end(self.give_up(&mut waiting, task).await));
@@ -149,25 +185,18 @@ impl Store for File {
         self.read_with("list", prefix, move |database| database.list(&owned)).await
     }
 
-    async fn changed(
-        &self,
-        key: &Key,
-        since: Option<&Version>,
-        limit: Duration,
-    ) -> Result<bool, Error> {
+    async fn changed(&self, key: &Key, wait: &Wait<'_>) -> Result<bool, Error> {
         let changed = async {
-            loop {
-                let next = self.watch.next();
-                let owned = key.clone();
-                let version = move |database: &Database| database.version(&owned);
-                let current = self.read_with("watch", key.as_str(), version).await?;
-                if current.as_ref() != since {
-                    return Ok(true);
-                }
-                next.await;
+            match wait.bell {
+                Some(bell) => self.rung(key, wait.since, bell).await,
+                None => self.rewritten(key, wait.since).await,
             }
         };
-        timeout(limit, changed).await.unwrap_or(Ok(false))
+        timeout(wait.timeout, changed).await.unwrap_or(Ok(false))
+    }
+
+    async fn ring(&self, bell: &str) {
+        self.inner.bells.ring(bell);
     }
 
     async fn remove(&self, key: &Key, at: &Version) -> Result<Written, Error> {
@@ -185,6 +214,7 @@ impl Inner {
     fn write<R>(
         &self,
         turn: Turn,
+        key: &str,
         doing: impl FnOnce(&mut Database, &Clock) -> Result<R, Fault>,
     ) -> Result<R, Fault> {
         let mut slot = locked(&self.writer);
@@ -195,15 +225,12 @@ impl Inner {
         } else {
             Err(Fault::new(ErrorKind::Unavailable, "nobody waits for it any more"))
         };
-        // The commit is over and the lock still held: whoever is woken now sees what was written.
-        // Should the touch fail, they look by themselves a little later.
-        if done.is_ok()
-            && let Err(fault) = lock.touch()
-        {
-            tracing::debug!(?fault, "waiters were not woken");
-        }
         lock.unlock()?;
         *slot = Some((database, lock));
+        // The commit is over: whoever is woken now sees what was written.
+        if done.is_ok() {
+            self.bells.ring(key);
+        }
         done
     }
 }

@@ -14,14 +14,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::encoding::{decode, directory, encode};
 use crate::error::check_size;
 use crate::poll::{Pace, jittered};
 use crate::{
-    Error, ErrorKind, Expect, Key, Record, Store, StoreTime, Surroundings, Version, Written,
+    Error, ErrorKind, Expect, Key, Record, Store, StoreTime, Surroundings, Version, Wait,
+    Written,
 };
 
 use answer::{Pushed, fetched, is_absent, is_object_id, pushed};
@@ -226,15 +227,10 @@ impl Store for Git {
         Ok(keys)
     }
 
-    async fn changed(
-        &self,
-        key: &Key,
-        since: Option<&Version>,
-        timeout: Duration,
-    ) -> Result<bool, Error> {
-        let end = Instant::now() + timeout;
-        while self.current("watch", key).await?.as_ref() == since {
-            if !self.pace.pause(key, since, end).await {
+    async fn changed(&self, key: &Key, wait: &Wait<'_>) -> Result<bool, Error> {
+        let waiting = self.pace.begin(wait);
+        while self.current("watch", key).await?.as_ref() == wait.since {
+            if !waiting.pause().await {
                 return Ok(false);
             }
         }

@@ -18,13 +18,13 @@ use object_store::path::Path;
 use object_store::{
     GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, UpdateVersion,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::encoding::{decode, directory, encode};
 use crate::error::check_size;
 use crate::poll::{Pace, jittered};
 use crate::{
-    Error, ErrorKind, Expect, Key, MAX_VALUE, Record, Store, StoreTime, Surroundings, Version,
+    Error, ErrorKind, Expect, Key, MAX_VALUE, Record, Store, StoreTime, Surroundings, Version, Wait,
     Written,
 };
 
@@ -249,15 +249,10 @@ impl Store for Objects {
         Ok(keys)
     }
 
-    async fn changed(
-        &self,
-        key: &Key,
-        since: Option<&Version>,
-        timeout: Duration,
-    ) -> Result<bool, Error> {
-        let end = Instant::now() + timeout;
-        while self.current(key, since).await?.as_ref() == since {
-            if !self.pace.pause(key, since, end).await {
+    async fn changed(&self, key: &Key, wait: &Wait<'_>) -> Result<bool, Error> {
+        let waiting = self.pace.begin(wait);
+        while self.current(key, wait.since).await?.as_ref() == wait.since {
+            if !waiting.pause().await {
                 return Ok(false);
             }
         }

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use store::{Error, ErrorKind, Expect, Key, Record, Store, StoreTime, Version, Written};
+use store::{Error, ErrorKind, Expect, Key, Record, Store, StoreTime, Version, Wait, Written};
 
 /// What goes wrong, each in a thousandth of all requests it can happen to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -209,12 +209,7 @@ impl Store for Faulty {
         self.inner.list(prefix).await
     }
 
-    async fn changed(
-        &self,
-        key: &Key,
-        since: Option<&Version>,
-        timeout: Duration,
-    ) -> Result<bool, Error> {
+    async fn changed(&self, key: &Key, wait: &Wait<'_>) -> Result<bool, Error> {
         if self.falls(self.faults.busy) {
             return Err(failure(ErrorKind::Unavailable, "watch", key.as_str()));
         }
@@ -222,7 +217,7 @@ impl Store for Faulty {
         if self.falls(self.faults.false_conflict) {
             return Ok(true);
         }
-        self.inner.changed(key, since, timeout).await
+        self.inner.changed(key, wait).await
     }
 
     async fn remove(&self, key: &Key, at: &Version) -> Result<Written, Error> {

@@ -16,7 +16,7 @@ use coord::{Clock, ErrorKind, Fence, Register, Token};
 use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use store::{Error, Expect, Key, Memory, Record, Store, StoreTime, Version, Written};
+use store::{Error, Expect, Key, Memory, Record, Store, StoreTime, Version, Wait, Written};
 use testkit::faulty::{Faults, Faulty};
 use testkit::simulation::{self, Client, End, Length, Life, Skewed};
 use tokio::time::{Instant, sleep, timeout};
@@ -94,13 +94,8 @@ impl Store for Overseen {
         self.inner.list(prefix).await
     }
 
-    async fn changed(
-        &self,
-        key: &Key,
-        since: Option<&Version>,
-        timeout: Duration,
-    ) -> Result<bool, Error> {
-        self.inner.changed(key, since, timeout).await
+    async fn changed(&self, key: &Key, wait: &Wait<'_>) -> Result<bool, Error> {
+        self.inner.changed(key, wait).await
     }
 
     async fn remove(&self, key: &Key, at: &Version) -> Result<Written, Error> {

@@ -54,15 +54,25 @@ impl Envelope {
         self.operations.contains(id)
     }
 
-    /// Puts the next value into the envelope, and names the operation.
+    /// Puts the next value into the envelope, and names the operation, which is the first in it.
     pub(super) fn replaced_by<T: Value>(
         &self,
         key: &Key,
         value: &T,
-    ) -> Result<(OperationId, Bytes), Error> {
+    ) -> Result<(Self, OperationId, Bytes), Error> {
         let id = OperationId(uuid::Uuid::new_v4().simple().to_string());
         let operations = std::iter::once(&id).chain(&self.operations).take(MAX_OPERATIONS);
-        let operations: Vec<&str> = operations.map(|id| id.0.as_str()).collect();
+        let next = Self {
+            operations: operations.cloned().collect(),
+            fence: value.fence().max(self.fence),
+            ..self.clone()
+        };
+        let bytes = next.to_bytes(key, value)?;
+        Ok((next, id, bytes))
+    }
+
+    fn to_bytes<T: Value>(&self, key: &Key, value: &T) -> Result<Bytes, Error> {
+        let operations: Vec<&str> = self.operations.iter().map(|id| id.0.as_str()).collect();
         let mut json = serde_json::to_value(value).expect("our records are plain data");
         if let Json::Object(fields) = &mut json {
             for (name, field) in &self.unknown_in_value {
@@ -72,7 +82,7 @@ impl Envelope {
         let mut record = Map::new();
         record.insert("schema".to_owned(), T::SCHEMA.into());
         record.insert("ops".to_owned(), operations.into());
-        record.insert("fence".to_owned(), value.fence().max(self.fence).0.into());
+        record.insert("fence".to_owned(), self.fence.0.into());
         record.insert("value".to_owned(), json);
         for (name, field) in &self.unknown {
             record.entry(name.as_str()).or_insert_with(|| field.clone());
@@ -82,7 +92,7 @@ impl Envelope {
             let (size, limit) = (bytes.len(), T::LIMIT);
             return Err(Error::TooLarge { key: key.clone(), size, limit });
         }
-        Ok((id, bytes.into()))
+        Ok(bytes.into())
     }
 }
 

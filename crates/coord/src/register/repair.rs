@@ -51,7 +51,7 @@ impl<T: Value> Register<T> {
         drop(self.store.write(&copy, record.value.clone(), Expect::Absent).await?);
         let mut value = T::default();
         value.raise(above);
-        let (_, bytes) = Envelope::default().replaced_by(&self.key, &value)?;
+        let (_, _, bytes) = Envelope::default().replaced_by(&self.key, &value)?;
         match self.store.write(&self.key, bytes, Expect::At(record.version)).await? {
             Written::Stored(_) => Ok(Repaired::Replaced { copy, above }),
             Written::Conflict => Ok(Repaired::Changed),

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use store::{Error, ErrorKind, Expect, Key, Memory, Record, Store, StoreTime, Version, Written};
+use store::{Error, ErrorKind, Expect, Key, Memory, Record, Store, StoreTime, Version, Wait, Written};
 
 /// What goes wrong, in percent of the writes (reads are only unavailable).
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,13 +93,8 @@ impl Store for Faulty {
         self.inner.list(prefix).await
     }
 
-    async fn changed(
-        &self,
-        key: &Key,
-        since: Option<&Version>,
-        timeout: Duration,
-    ) -> Result<bool, Error> {
-        self.inner.changed(key, since, timeout).await
+    async fn changed(&self, key: &Key, wait: &Wait<'_>) -> Result<bool, Error> {
+        self.inner.changed(key, wait).await
     }
 
     async fn remove(&self, key: &Key, at: &Version) -> Result<Written, Error> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use store::{Error, ErrorKind, Expect, Key, Memory, Record, Store, StoreTime, Version, Written};
+use store::{Error, ErrorKind, Expect, Key, Memory, Record, Store, StoreTime, Version, Wait, Written};
 
 /// The store.
 #[derive(Debug, Default)]
@@ -53,14 +53,9 @@ impl Store for Outage {
         self.inner.list(prefix).await
     }
 
-    async fn changed(
-        &self,
-        key: &Key,
-        since: Option<&Version>,
-        timeout: Duration,
-    ) -> Result<bool, Error> {
+    async fn changed(&self, key: &Key, wait: &Wait<'_>) -> Result<bool, Error> {
         self.gate().await?;
-        self.inner.changed(key, since, timeout).await
+        self.inner.changed(key, wait).await
     }
 
     async fn remove(&self, key: &Key, at: &Version) -> Result<Written, Error> {

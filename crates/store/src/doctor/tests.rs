@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::*;
-use crate::{ErrorKind, Expect, Key, Memory, Record, StoreTime, Version, Written};
+use crate::{ErrorKind, Expect, Key, Memory, Record, StoreTime, Version, Wait, Written};
 
 /// A store that breaks one promise.
 #[derive(Debug)]
@@ -101,17 +101,12 @@ impl Store for Faulty {
         Ok(keys)
     }
 
-    async fn changed(
-        &self,
-        key: &Key,
-        since: Option<&Version>,
-        timeout: Duration,
-    ) -> Result<bool, Error> {
+    async fn changed(&self, key: &Key, wait: &Wait<'_>) -> Result<bool, Error> {
         if self.fault == Fault::NeverWakes {
-            tokio::time::sleep(timeout).await;
+            tokio::time::sleep(wait.timeout).await;
             return Ok(false);
         }
-        self.inner.changed(key, since, timeout).await
+        self.inner.changed(key, wait).await
     }
 
     async fn remove(&self, key: &Key, at: &Version) -> Result<Written, Error> {

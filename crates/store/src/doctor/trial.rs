@@ -7,7 +7,7 @@ use futures::future::{join, join_all};
 use uuid::Uuid;
 
 use super::{Latency, WRITERS};
-use crate::{Error, ErrorKind, Expect, Key, Store, Version, Written};
+use crate::{Error, ErrorKind, Expect, Key, Store, Version, Wait, Written};
 
 /// How long a change may take to be noticed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -162,10 +162,12 @@ impl<'a> Trial<'a> {
         let began = Instant::now();
         let change = async {
             // The wait begins first.
-            self.one.changed(&self.key("quiet"), None, Duration::from_millis(50)).await?;
+            let moment = Wait { timeout: Duration::from_millis(50), ..Wait::default() };
+            self.one.changed(&self.key("quiet"), &moment).await?;
             self.put(&key, "b", Expect::At(first.clone())).await
         };
-        let (woken, written) = join(self.other.changed(&key, Some(&first), PATIENCE), change).await;
+        let wait = Wait { since: Some(&first), timeout: PATIENCE, ..Wait::default() };
+        let (woken, written) = join(self.other.changed(&key, &wait), change).await;
         written?;
         if woken? && began.elapsed() < PATIENCE {
             return Ok(None);

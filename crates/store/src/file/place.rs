@@ -29,10 +29,6 @@ impl Place {
         Self { path: path.to_owned(), lock: lock.into() }
     }
 
-    pub(super) fn lock_path(&self) -> PathBuf {
-        self.lock.clone()
-    }
-
     /// Returns the database, opened anew if the one we have is not the file that is there.
     pub(super) fn current(&self, open: Option<Database>) -> Result<Database, Fault> {
         if let Some(database) = open
@@ -87,7 +83,7 @@ impl Place {
         }
         create(&self.path)?;
         let database = Database::make(&self.path)?;
-        lock.touch()?;
+        lock.say_made()?;
         Ok(database)
     }
 
@@ -133,9 +129,8 @@ impl Lock {
         self.0.unlock().map_err(|error| Fault::io("unlock", error))
     }
 
-    /// Wakes those who wait.
-    pub(super) fn touch(&self) -> Result<(), Fault> {
-        self.0.write_all_at(MADE, 0).map_err(|error| Fault::io("touch", error))
+    fn say_made(&self) -> Result<(), Fault> {
+        self.0.write_all_at(MADE, 0).map_err(|error| Fault::io("mark", error))
     }
 
     fn says_made(&self) -> Result<bool, Fault> {
