@@ -21,8 +21,7 @@ use crate::encoding::{decode, directory, encode};
 use crate::error::check_size;
 use crate::poll::{Pace, jittered};
 use crate::{
-    Error, ErrorKind, Expect, Key, Record, Store, StoreTime, Surroundings, Version, Wait,
-    Written,
+    Error, ErrorKind, Expect, Key, Record, Store, StoreTime, Surroundings, Version, Wait, Written,
 };
 
 use answer::{Pushed, fetched, is_absent, is_object_id, pushed};

@@ -24,8 +24,8 @@ use crate::encoding::{decode, directory, encode};
 use crate::error::check_size;
 use crate::poll::{Pace, jittered};
 use crate::{
-    Error, ErrorKind, Expect, Key, MAX_VALUE, Record, Store, StoreTime, Surroundings, Version, Wait,
-    Written,
+    Error, ErrorKind, Expect, Key, MAX_VALUE, Record, Store, StoreTime, Surroundings, Version,
+    Wait, Written,
 };
 
 use answer::{Refusal, is_absent, kind, noticing, refusal};

@@ -81,7 +81,8 @@ mod tests {
     #[test]
     fn what_happened_just_now_is_looked_at_often() {
         let pace = Pace::new(Duration::from_millis(250), Duration::from_secs(5));
-        for (quiet, pause) in [(0, 250), (600, 250), (1_500, 500), (20_000, 5_000), (90_000, 5_000)] {
+        for (quiet, pause) in [(0, 250), (600, 250), (1_500, 500), (20_000, 5_000), (90_000, 5_000)]
+        {
             let quiet = Duration::from_millis(quiet);
             assert_eq!(pace.pause(quiet), Duration::from_millis(pause));
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Ended, Grant, Holder, How, Lease, MAX_TICKETS, Ticket};
+use super::{Ended, Holder, How, Lease, MAX_TICKETS, Ticket};
 use crate::{Fence, Life, Now, Token};
 
 /// Somebody who wants the lock.
@@ -35,12 +35,12 @@ pub enum Answer {
         /// Whose it was, and how that ended.
         from: Box<Ended>,
     },
-    /// It had the lock already, and has it for another length.
+    /// It had the lock already, and has it for another length, unless it only looked.
     AlreadyMine {
         /// Orders the grant.
         fence: Fence,
     },
-    /// Somebody else has it, or is to have it next.
+    /// Somebody else has it.
     Held {
         /// Who.
         by: Box<Obstacle>,
@@ -56,9 +56,9 @@ pub enum Answer {
 pub struct Obstacle {
     /// Who.
     pub holder: Holder,
-    /// The fence, if it has the lock; `None` if the lock is free and offered to it.
-    pub fence: Option<Fence>,
-    /// Since when it has the lock or waits, for people.
+    /// The fence of its grant.
+    pub fence: Fence,
+    /// Since when it has the lock, for people.
     pub since: Timestamp,
 }
 
@@ -87,22 +87,35 @@ pub enum Stance {
 impl Lease {
     /// Takes the lock if it is the contender's turn, and otherwise says who is in the way.
     pub fn ask(&mut self, who: &Contender, stance: Stance, moment: &Moment<'_>) -> Answer {
-        let Moment { at, dead, now } = *moment;
+        let Moment { at, now, .. } = *moment;
         if let Some(grant) = self.grant.as_mut().filter(|grant| *grant.token() == who.token) {
-            grant.life.renew_for(who.ttl);
+            if stance != Stance::Queueing {
+                grant.life.renew_for(who.ttl);
+            }
             return Answer::AlreadyMine { fence: grant.fence };
         }
-        self.settle(at, dead, now);
+        self.settle(&who.token, moment);
         if self.is_rerun(who) {
             self.end(How::Superseded { by: who.holder.name.clone() }, at);
-            return self.take(who, at);
+            self.queue.retain(|ticket| ticket.token != who.token);
+            self.grant_to(who.holder.clone(), who.token.clone(), who.ttl, at);
         }
         self.queue.retain(|ticket| !who.holder.is_rerun_of(&ticket.holder));
-        let place = self.place(&who.token);
-        if self.grant.is_none() && (place == Some(0) || self.queue.is_empty()) {
-            return self.take(who, at);
+        self.hand_over(at);
+        if self.grant.is_none() {
+            self.grant_to(who.holder.clone(), who.token.clone(), who.ttl, at);
         }
-        match (place, stance) {
+        if let Some(grant) = self.grant.as_mut().filter(|grant| *grant.token() == who.token) {
+            let fence = grant.fence;
+            if grant.handed_over {
+                grant.life.renew_for(who.ttl);
+            }
+            return match self.predecessor() {
+                Some(from) => Answer::TakenOver { fence, from: Box::new(from.clone()) },
+                None => Answer::Acquired { fence },
+            };
+        }
+        match (self.place(&who.token), stance) {
             (Some(place), Stance::Renewing) => self.queue[place].life.renew(),
             (None, Stance::Renewing | Stance::Queueing) => self.enlist(who, at),
             (Some(_), Stance::Queueing) | (_, Stance::Passing) => {}
@@ -117,20 +130,6 @@ impl Lease {
 
     fn place(&self, token: &Token) -> Option<usize> {
         self.queue.iter().position(|ticket| ticket.token() == token)
-    }
-
-    fn take(&mut self, who: &Contender, at: Timestamp) -> Answer {
-        self.queue.retain(|ticket| *ticket.token() != who.token);
-        let from = self.history.last().filter(|last| last.fence == self.fence);
-        let from = from.filter(|last| last.how != How::Released).cloned();
-        self.fence = self.fence.next();
-        let life = Life::new(Token::new(format!("grant {}", self.fence)), who.ttl);
-        let (holder, token) = (who.holder.clone(), who.token.clone());
-        self.grant = Some(Grant { holder, fence: self.fence, acquired: at, token, life });
-        match from {
-            Some(from) => Answer::TakenOver { fence: self.fence, from: Box::new(from) },
-            None => Answer::Acquired { fence: self.fence },
-        }
     }
 
     fn enlist(&mut self, who: &Contender, at: Timestamp) {
@@ -148,17 +147,11 @@ impl Lease {
         let tickets = self.queue.iter().filter(|ticket| ticket.token != *token);
         let lives = self.grant.iter().map(|grant| &grant.life).chain(tickets.map(|it| &it.life));
         let wake = lives.map(|life| life.left(now)).min().unwrap_or(Duration::MAX);
-        let by = match (&self.grant, self.queue.first()) {
-            (Some(grant), _) => Obstacle {
-                holder: grant.holder.clone(),
-                fence: Some(grant.fence),
-                since: grant.acquired,
-            },
-            (None, Some(head)) => {
-                Obstacle { holder: head.holder.clone(), fence: None, since: head.came }
-            }
-            (None, None) => unreachable!("a lock that nobody has or is offered is taken, not held"),
+        let Some(grant) = &self.grant else {
+            unreachable!("a lock that nobody has is taken, not held")
         };
-        Answer::Held { by: Box::new(by), ahead: self.place(token), wake }
+        let (holder, fence, since) = (grant.holder.clone(), grant.fence, grant.acquired);
+        let by = Box::new(Obstacle { holder, fence, since });
+        Answer::Held { by, ahead: self.place(token), wake }
     }
 }

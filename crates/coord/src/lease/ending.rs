@@ -1,12 +1,12 @@
-//! How grants end and go on, and who is offered the lock then.
+//! How grants end and go on, and who has the lock then.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Grant, Holder, Lease, MAX_HISTORY};
-use crate::{Fence, Now, Token};
+use super::{Grant, Holder, Lease, MAX_HISTORY, Moment, Ticket};
+use crate::{Fence, Life, Token};
 
 /// A grant that ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ pub enum Release {
     Released {
         /// The fence it had.
         fence: Fence,
-        /// Who is offered it.
+        /// Who has it now.
         next: Option<Box<Holder>>,
     },
     /// The lock was not ours. Nothing was changed.
@@ -113,21 +113,19 @@ impl Lease {
         }
     }
 
-    /// Ends the token's grant and its ticket, and offers the lock to the head of the queue.
+    /// Ends the token's grant and its ticket, and hands the lock over to the head of the queue.
     pub fn release(&mut self, token: &Token, at: Timestamp) -> Release {
         let fence = self.grant.as_ref().filter(|grant| grant.token() == token).map(|g| g.fence);
         self.leave(token);
         let Some(fence) = fence else { return Release::NotOurs { by: self.holder() } };
         self.end(How::Released, at);
-        let next = self.queue.first().map(|head| Box::new(head.holder.clone()));
-        Release::Released { fence, next }
+        self.hand_over(at);
+        Release::Released { fence, next: self.holder() }
     }
 
     /// Ends the token's ticket.
     pub fn leave(&mut self, token: &Token) {
-        let head = self.head();
         self.queue.retain(|ticket| ticket.token() != token);
-        self.offer_if_changed(head.as_ref());
     }
 
     /// Ends the grant of the holder with this name, and keeps who did it and why.
@@ -137,49 +135,51 @@ impl Lease {
             return Breaking::Other { holder: Box::new(grant.holder) };
         }
         self.end(How::Broken { by: by.to_owned(), reason: reason.to_owned() }, at);
+        self.hand_over(at);
         Breaking::Broken { grant: Box::new(grant) }
     }
 
-    /// Ends what ends without anybody's message: tickets and a grant that are over or proved dead.
-    pub(super) fn settle(&mut self, at: Timestamp, dead: &[Token], now: &Now) {
-        let head = self.head();
-        self.queue.retain(|ticket| !dead.contains(ticket.token()) && !ticket.is_over(now));
-        if let Some(grant) = &self.grant {
-            if dead.contains(grant.token()) {
-                return self.end(How::Died, at);
-            }
-            if grant.is_over(now) {
-                return self.end(How::Expired, at);
-            }
+    /// Ends what ends without anybody's message: tickets and a grant that are over or proved dead. Whoever
+    /// asks is alive, so its own ticket stays.
+    pub(super) fn settle(&mut self, asker: &Token, moment: &Moment<'_>) {
+        let Moment { at, dead, now } = *moment;
+        let ends = |ticket: &Ticket| dead.contains(ticket.token()) || ticket.is_over(now);
+        self.queue.retain(|ticket| ticket.token() == asker || !ends(ticket));
+        match &self.grant {
+            Some(grant) if dead.contains(grant.token()) => self.end(How::Died, at),
+            Some(grant) if grant.is_over(now) => self.end(How::Expired, at),
+            _ => {}
         }
-        self.offer_if_changed(head.as_ref());
     }
 
-    /// Ends the grant and offers the lock.
+    /// Ends the grant. Who has the lock then is another question.
     pub(super) fn end(&mut self, how: How, at: Timestamp) {
         let Some(Grant { holder, fence, acquired, .. }) = self.grant.take() else { return };
         if self.history.len() >= MAX_HISTORY {
             self.history.remove(0);
         }
         self.history.push(Ended { holder, fence, acquired, ended: at, how });
-        self.offer();
     }
 
-    /// Offers the lock to the head: its ticket lasts a whole length from now, in which it may accept.
-    fn offer(&mut self) {
-        if let Some(head) = self.queue.first_mut() {
-            head.life.renew();
+    /// Gives a lock that nobody has to the head of the queue, for as long as its ticket would last: then
+    /// the head has shown that it lives, or the next one has its turn.
+    pub(super) fn hand_over(&mut self, at: Timestamp) {
+        if self.grant.is_some() || self.queue.is_empty() {
+            return;
+        }
+        let Ticket { holder, token, life, .. } = self.queue.remove(0);
+        self.grant_to(holder, token, life.ttl(), at);
+        if let Some(grant) = &mut self.grant {
+            grant.handed_over = true;
         }
     }
 
-    fn offer_if_changed(&mut self, before: Option<&Token>) {
-        if self.grant.is_none() && self.head().as_ref() != before {
-            self.offer();
-        }
-    }
-
-    fn head(&self) -> Option<Token> {
-        self.queue.first().map(|ticket| ticket.token().clone())
+    /// Begins a grant, under a fence above all others.
+    pub(super) fn grant_to(&mut self, holder: Holder, token: Token, ttl: Duration, at: Timestamp) {
+        self.fence = self.fence.next();
+        let life = Life::new(Token::new(format!("grant {}", self.fence)), ttl);
+        let (fence, handed_over) = (self.fence, false);
+        self.grant = Some(Grant { holder, fence, acquired: at, token, handed_over, life });
     }
 
     fn holder(&self) -> Option<Box<Holder>> {

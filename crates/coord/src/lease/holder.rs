@@ -51,7 +51,7 @@ impl Holder {
     }
 
     /// Returns whether the other belongs to an earlier attempt of the same run, and is over therefore.
-    pub(super) fn is_rerun_of(&self, other: &Self) -> bool {
+    pub fn is_rerun_of(&self, other: &Self) -> bool {
         match (&self.attempt, &other.attempt) {
             (Some(mine), Some(other)) => mine.run == other.run && mine.number > other.number,
             _ => false,

@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use store::{Store, Version};
+use store::{Store, Version, Wait};
 
-use super::{Answer, Contender, Holder, Lease, Moment, Release, Renewal, Stance, key};
+use super::{
+    Answer, Contender, Ended, Grant, Holder, Lease, Moment, Release, Renewal, Stance, key,
+};
 use crate::{Clock, Error, ErrorKind, Fence, Register, Step, Token, margin};
 
 /// The least and the most that is waited before looking again.
@@ -17,9 +19,6 @@ const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_s
 const PROOF: Duration = Duration::from_secs(1);
 /// What is waited after a failure of the store.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How long a waiter leaves a change alone for each one that stands between it and the next in turn.
-const CALM: Duration = Duration::from_millis(2);
-const CALMEST: Duration = Duration::from_millis(100);
 /// How often a holder looks whether its grant was taken away.
 const GLANCE: Duration = Duration::from_secs(20);
 /// How often a release is tried before it is left to the end of the grant.
@@ -42,18 +41,36 @@ pub struct Lock {
     /// The time of day when this was made, for people, and what the clock showed then.
     made: (Timestamp, Duration),
     fence: Option<Fence>,
-    /// On our clock, before the last renewal of the grant, or of the ticket, was sent.
+    /// On our clock, before the last renewal of the grant, or of the ticket, was sent; for a grant that
+    /// was handed over, before we saw last that it was not there yet.
     renewed: Duration,
+    /// How long the grant lasts from then.
+    term: Duration,
+    /// On our clock, before the last question was sent whose answer was that we have to wait.
+    refused: Duration,
+    /// On our clock: when there was last something else to be said.
+    news: Duration,
     /// On our clock: when the grant was last seen to be ours.
     seen: Duration,
     /// On our clock: when something may happen by itself.
     wake: Duration,
-    /// How many stand before us in the queue.
-    ahead: usize,
     version: Option<Version>,
     /// Whether we asked and were not answered, so that the grant may be ours without our knowing.
     is_in_doubt: bool,
+    /// Whether we stand in the queue, so that the grant may be handed over to us.
+    is_waiting: bool,
     is_proof_possible: AtomicBool,
+}
+
+/// What a question came to.
+struct Asked {
+    answer: Answer,
+    /// To whom the lock was handed over.
+    heir: Option<Token>,
+    /// How long the grant lasts.
+    term: Option<Duration>,
+    /// How the one before it ended, if it was not released.
+    from: Option<Box<Ended>>,
 }
 
 impl Lock {
@@ -78,11 +95,14 @@ impl Lock {
             made: (today, began),
             fence: None,
             renewed: began,
+            term: Duration::ZERO,
+            refused: began,
+            news: began,
             seen: began,
             wake: began,
-            ahead: 0,
             version: None,
             is_in_doubt: false,
+            is_waiting: false,
             is_proof_possible: AtomicBool::new(false),
         }
     }
@@ -120,26 +140,28 @@ impl Lock {
         if self.fence.is_none() {
             return Duration::ZERO;
         }
-        let ttl = self.contender.ttl;
-        (self.renewed + ttl.saturating_sub(margin(ttl))).saturating_sub(self.clock.now())
+        (self.renewed + self.term.saturating_sub(margin(self.term)))
+            .saturating_sub(self.clock.now())
     }
 
     /// Returns how long it is until others may have the lock.
     pub fn left_to_others(&self) -> Duration {
         match self.fence {
-            Some(_) => (self.renewed + self.contender.ttl).saturating_sub(self.clock.now()),
+            Some(_) => (self.renewed + self.term).saturating_sub(self.clock.now()),
             None => Duration::ZERO,
         }
     }
 
     /// Takes the lock if it can be had at once.
     pub async fn try_acquire(&mut self) -> Result<Answer, Error> {
-        self.ask(Stance::Passing).await
+        let answer = self.ask(Stance::Passing).await?;
+        Ok(self.told(answer))
     }
 
     /// Takes the lock if it is our turn, and otherwise stands in the queue.
     pub async fn enter(&mut self) -> Result<Answer, Error> {
-        self.ask(Stance::Renewing).await
+        let answer = self.ask(Stance::Renewing).await?;
+        Ok(self.told(answer))
     }
 
     /// Waits, in the queue, until there is something else to be said than `known`, and returns that.
@@ -148,7 +170,10 @@ impl Lock {
     pub async fn next(&mut self, known: &Answer) -> Result<Answer, Error> {
         loop {
             match self.step().await {
-                Ok(Some(answer)) if !is_same(known, &answer) => return Ok(answer),
+                Ok(Some(answer)) if !is_same(known, &answer) => {
+                    self.news = self.clock.now();
+                    return Ok(answer);
+                }
                 Ok(_) => {}
                 Err(error) if may_pass(&error) => {
                     tracing::debug!(%error, lock = self.name, "looking again");
@@ -156,6 +181,15 @@ impl Lock {
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Lets a grant that was handed over last its whole length. One that is kept is renewed in time
+    /// anyway; one that is not kept ends with the ticket otherwise.
+    pub async fn confirm(&mut self) -> Result<Renewal, Error> {
+        match self.fence {
+            Some(fence) if self.term == self.contender.ttl => Ok(Renewal::Renewed { fence }),
+            _ => self.renew().await,
         }
     }
 
@@ -171,7 +205,7 @@ impl Lock {
         let renewal = renewal.await?;
         self.seen = sent;
         match &renewal {
-            Renewal::Renewed { fence } => (self.fence, self.renewed) = (Some(*fence), sent),
+            Renewal::Renewed { fence } => self.note_grant(*fence, sent, ttl),
             Renewal::Lost { .. } => self.fence = None,
         }
         Ok(renewal)
@@ -179,7 +213,7 @@ impl Lock {
 
     /// Returns how long it is until the grant should be renewed.
     pub(super) fn due(&self) -> Duration {
-        (self.renewed + self.contender.ttl / 3).saturating_sub(self.clock.now())
+        (self.renewed + self.term / 3).saturating_sub(self.clock.now())
     }
 
     /// Returns how long it is until something should be done to keep the grant.
@@ -229,10 +263,16 @@ impl Lock {
         let release = self.register.update(|lease, _| {
             let before = lease.clone();
             let release = lease.release(token, at);
-            if *lease == before { Step::Keep(release) } else { Step::Write(release) }
+            let heir = heir(&before, lease, token);
+            if *lease == before {
+                Step::Keep((release, heir))
+            } else {
+                Step::Write((release, heir))
+            }
         });
-        let release = release.await?;
-        self.fence = None;
+        let (release, heir) = release.await?;
+        (self.fence, self.is_waiting) = (None, false);
+        self.wake_up(heir).await;
         Ok(release)
     }
 
@@ -244,52 +284,105 @@ impl Lock {
         if self.is_proof_possible.load(Ordering::Relaxed) {
             wake = wake.min(PROOF);
         }
-        let wait = due.saturating_sub(now).min(wake).clamp(WAITS.0, WAITS.1);
-        let changed = self.register.changed(self.version.as_ref(), wait).await?;
+        let timeout = due.saturating_sub(now).min(wake).clamp(WAITS.0, WAITS.1);
+        let wait = Wait {
+            since: self.version.as_ref(),
+            timeout,
+            quiet: now.saturating_sub(self.news),
+            bell: Some(self.contender.token.hint()),
+        };
+        let changed = self.register.wait(&wait).await?;
         if self.clock.now() >= due {
-            return self.ask(Stance::Renewing).await.map(Some);
+            return self.enter().await.map(Some);
         }
-        if !changed && wait < wake {
+        if !changed && timeout < wake {
             return Ok(None);
         }
-        // Whoever is far from its turn need not look at every change, and leaves the store to the first.
-        let calm = u32::try_from(self.ahead).unwrap_or(u32::MAX).saturating_sub(1);
-        tokio::time::sleep(CALM.saturating_mul(calm).min(CALMEST)).await;
-        self.ask(Stance::Queueing).await.map(Some)
+        self.look().await.map(Some)
+    }
+
+    /// Looks whether it is our turn, and writes nothing if it is not.
+    async fn look(&mut self) -> Result<Answer, Error> {
+        let answer = self.ask(Stance::Queueing).await?;
+        let is_short = self.term < self.contender.ttl && self.due().is_zero();
+        // What is kept in time needs no write now, unless we come late, or are to have it for less time
+        // than a ticket.
+        if self.fence.is_some()
+            && (is_short || self.term > self.contender.ttl)
+            && matches!(self.renew().await?, Renewal::Lost { .. })
+        {
+            return self.enter().await;
+        }
+        Ok(self.told(answer))
+    }
+
+    /// Notes that the caller is told.
+    fn told(&mut self, answer: Answer) -> Answer {
+        self.is_waiting = matches!(answer, Answer::Held { ahead: Some(_), .. });
+        answer
     }
 
     async fn ask(&mut self, stance: Stance) -> Result<Answer, Error> {
         let sent = self.clock.now();
         let at = self.at();
-        let was_in_doubt = std::mem::replace(&mut self.is_in_doubt, true);
+        let is_news = std::mem::replace(&mut self.is_in_doubt, true) || self.is_waiting;
         let asked = self.register.update_to(|lease, now| {
             let before = lease.clone();
             let dead = self.dead(lease);
             let answer = lease.ask(&self.contender, stance, &Moment { at, dead: &dead, now });
-            // Whoever changes nothing leaves what it has seen for the next one.
-            if *lease == before { Step::Note(answer) } else { Step::Write(answer) }
+            let asked = Asked {
+                answer,
+                heir: heir(&before, lease, &self.contender.token),
+                term: lease.grant().map(Grant::ttl),
+                from: lease.predecessor().cloned().map(Box::new),
+            };
+            match stance {
+                _ if *lease != before => Step::Write(asked),
+                // Whoever waits remembers what it has seen, and writes it when it renews its ticket.
+                Stance::Queueing => Step::Keep(asked),
+                // Whoever does not leaves it for the next one.
+                Stance::Passing | Stance::Renewing => Step::Note(asked),
+            }
         });
-        let (answer, version) = asked.await?;
+        let (Asked { answer, heir, term, from }, version) = asked.await?;
+        self.wake_up(heir).await;
         self.is_in_doubt = false;
         self.version = version;
         match answer {
-            Answer::Held { wake, ahead, .. } => {
-                self.ahead = ahead.unwrap_or_default();
+            Answer::Held { wake, .. } => {
+                (self.fence, self.refused) = (None, sent);
                 self.wake = self.clock.now().saturating_add(wake);
                 if stance != Stance::Queueing {
                     self.renewed = sent;
                 }
             }
-            Answer::AlreadyMine { fence } if was_in_doubt => {
-                (self.fence, self.renewed) = (Some(fence), sent);
-                return Ok(Answer::Acquired { fence });
+            // Whoever only looked finds what others began, at some time since it was refused.
+            Answer::AlreadyMine { fence } if stance == Stance::Queueing => {
+                self.note_grant(fence, self.refused, term.unwrap_or_default());
             }
             Answer::Acquired { fence }
             | Answer::TakenOver { fence, .. }
-            | Answer::AlreadyMine { fence } => (self.fence, self.renewed) = (Some(fence), sent),
+            | Answer::AlreadyMine { fence } => self.note_grant(fence, sent, self.contender.ttl),
         }
         self.seen = sent;
-        Ok(answer)
+        Ok(match (answer, from) {
+            (Answer::AlreadyMine { fence }, Some(from)) if is_news => {
+                Answer::TakenOver { fence, from }
+            }
+            (Answer::AlreadyMine { fence }, None) if is_news => Answer::Acquired { fence },
+            (answer, _) => answer,
+        })
+    }
+
+    fn note_grant(&mut self, fence: Fence, since: Duration, term: Duration) {
+        (self.fence, self.renewed, self.term) = (Some(fence), since, term);
+    }
+
+    /// Rings for whoever was given the lock.
+    async fn wake_up(&self, heir: Option<Token>) {
+        if let Some(heir) = heir {
+            self.register.ring(heir.hint()).await;
+        }
     }
 
     /// Collects who of this boot is proved dead.
@@ -311,6 +404,13 @@ impl Lock {
         let since = SignedDuration::try_from(self.clock.now().saturating_sub(then));
         since.ok().and_then(|since| today.checked_add(since).ok()).unwrap_or(today)
     }
+}
+
+/// Returns to whom a change handed the lock over.
+fn heir(before: &Lease, after: &Lease, us: &Token) -> Option<Token> {
+    let new = after.grant().filter(|grant| grant.is_unconfirmed() && grant.token() != us)?;
+    let is_old = before.grant().is_some_and(|old| old.fence == new.fence);
+    (!is_old).then(|| new.token().clone())
 }
 
 /// Returns whether it may be otherwise in a moment.

@@ -154,13 +154,17 @@ impl Locks {
         keep(&mut self.all).await
     }
 
-    /// Renews all of them now.
-    pub async fn renew(&mut self) -> Result<Vec<(String, Renewal)>, Error> {
-        let mut renewals = Vec::new();
+    /// Lets all of them last their whole length, for a caller that does not keep them.
+    ///
+    /// Returns false, and gives all of them back, if one was lost meanwhile.
+    pub async fn confirm(&mut self) -> Result<bool, Error> {
         for lock in &mut self.all {
-            renewals.push((lock.name().to_owned(), lock.renew().await?));
+            if let Renewal::Lost { .. } = lock.confirm().await? {
+                self.give_back().await;
+                return Ok(false);
+            }
         }
-        Ok(renewals)
+        Ok(true)
     }
 
     /// Gives all of them back, the last one first, and all places in queues.

@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
-use store::{Error, ErrorKind, Expect, Key, Memory, Record, Store, StoreTime, Version, Wait, Written};
+use store::{
+    Error, ErrorKind, Expect, Key, Memory, Record, Store, StoreTime, Version, Wait, Written,
+};
 
 /// What goes wrong, in percent of the writes (reads are only unavailable).
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,6 +32,8 @@ pub(crate) struct Faulty {
     inner: Arc<Memory>,
     faults: Faults,
     dice: Mutex<StdRng>,
+    /// How many reads were answered.
+    pub(crate) reads: AtomicUsize,
     /// How many writes reached the store.
     pub(crate) writes: AtomicUsize,
 }
@@ -37,7 +41,8 @@ pub(crate) struct Faulty {
 impl Faulty {
     pub(crate) fn new(inner: Memory, faults: Faults, seed: u64) -> Arc<Self> {
         let dice = Mutex::new(StdRng::seed_from_u64(seed));
-        Arc::new(Self { inner: Arc::new(inner), faults, dice, writes: AtomicUsize::new(0) })
+        let [reads, writes] = [(), ()].map(|()| AtomicUsize::new(0));
+        Arc::new(Self { inner: Arc::new(inner), faults, dice, reads, writes })
     }
 
     fn roll(&self) -> u32 {
@@ -61,6 +66,7 @@ impl Store for Faulty {
         if self.roll() < self.faults.unavailable {
             return Err(failure(ErrorKind::Unavailable, key));
         }
+        self.reads.fetch_add(1, Ordering::Relaxed);
         self.inner.read(key).await
     }
 

@@ -1,13 +1,14 @@
 //! Locks, as their contenders meet them: one store, several machines, and what goes wrong.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use coord::lease::{
-    Answer, Attempt, Breaking, Cause, Contender, Holder, How, Lease, Lock, Locks, Moment, Release,
-    Renewal, Round, Stance, key,
+    Answer, Attempt, Breaking, Cause, Contender, Grant, Holder, How, Lease, Lock, Locks, Moment,
+    Release, Renewal, Round, Stance, key,
 };
 use coord::{Clock, ErrorKind, Fence, Now, Register, Repaired, Stamp, Step, Token, margin};
 use jiff::Timestamp;
@@ -66,10 +67,129 @@ fn free_lock_costs_one_read_and_one_write() {
         let store: Arc<dyn Store> = Arc::clone(&faulty) as Arc<dyn Store>;
         let mut one = lock(&store, &machine(0), contender("one"));
         let first = fence(&one.try_acquire().await.unwrap());
-        assert_eq!(faulty.writes.load(std::sync::atomic::Ordering::Relaxed), 1);
+        assert_eq!(requests(&faulty), (1, 1));
         assert!(matches!(one.release().await.unwrap(), Release::Released { .. }));
+        assert_eq!(requests(&faulty), (1, 2), "what was written a moment ago is not read again");
+        sleep(Duration::from_secs(5)).await;
         let second = fence(&one.try_acquire().await.unwrap());
+        assert_eq!(requests(&faulty), (2, 3));
         assert!(second > first, "a fence survives a release");
+    });
+}
+
+/// Returns how many reads and writes there were.
+fn requests(store: &Faulty) -> (usize, usize) {
+    let [reads, writes] = [&store.reads, &store.writes].map(|it| it.load(Ordering::Relaxed));
+    (reads, writes)
+}
+
+#[test]
+fn what_was_remembered_is_no_proof() {
+    run(async {
+        let store = memory();
+        let who = contender("one");
+        let mut one = lock(&store, &machine(0), who.clone());
+        one.try_acquire().await.unwrap();
+        // Somebody else changes the record in the moment in which it is remembered.
+        let mut again = lock(&store, &machine(0), who);
+        again.release().await.unwrap();
+        let mut other = lock(&store, &machine(0), contender("other"));
+        fence(&other.try_acquire().await.unwrap());
+        assert!(matches!(one.renew().await.unwrap(), Renewal::Lost { by: Some(_), .. }));
+        assert!(matches!(one.try_acquire().await.unwrap(), Answer::Held { .. }));
+        assert!(matches!(one.release().await.unwrap(), Release::NotOurs { .. }));
+        assert!(matches!(other.renew().await.unwrap(), Renewal::Renewed { .. }));
+    });
+}
+
+/// Lets a holder and a waiter meet, and the holder release; the waiter has not looked yet.
+async fn handed_over(store: &Arc<dyn Store>, waiter: Contender) -> (Lock, Answer) {
+    let mut holder = lock(store, &machine(0), contender("holder"));
+    holder.try_acquire().await.unwrap();
+    let mut waiter = lock(store, &machine(1), waiter);
+    let queued = waiter.enter().await.unwrap();
+    sleep(Duration::from_secs(5)).await;
+    let released = holder.release().await.unwrap();
+    let Release::Released { next: Some(next), .. } = released else { panic!("{released:?}") };
+    assert_eq!(next.name, waiter.contender().holder.name);
+    (waiter, queued)
+}
+
+#[test]
+fn hand_over_is_one_write_and_what_is_kept_is_confirmed_in_time() {
+    run(async {
+        let faulty = Faulty::new(Memory::default(), Faults::default(), 0);
+        let store: Arc<dyn Store> = Arc::clone(&faulty) as Arc<dyn Store>;
+        let (mut waiter, queued) = handed_over(&store, contender("waiter")).await;
+        assert_eq!(requests(&faulty).1, 3, "acquired, queued, released");
+        assert!(raw(&store).await.grant().is_some_and(Grant::is_unconfirmed));
+        fence(&waiter.next(&queued).await.unwrap());
+        assert_eq!(requests(&faulty).1, 3, "the waiter found it and wrote nothing");
+        assert!(waiter.left() <= TICKET - margin(TICKET), "{:?}", waiter.left());
+        let mut locks = Locks::new(vec![waiter]);
+        assert!(timeout(TTL * 5, locks.keep()).await.is_err(), "it is kept");
+        assert_eq!(raw(&store).await.grant().map(Grant::ttl), Some(TTL));
+    });
+}
+
+#[test]
+fn what_is_not_kept_is_confirmed_at_once_or_ends_with_the_ticket() {
+    run(async {
+        for confirms in [true, false] {
+            let store = memory();
+            let (mut waiter, queued) = handed_over(&store, contender("waiter")).await;
+            fence(&waiter.next(&queued).await.unwrap());
+            let mut locks = Locks::new(vec![waiter]);
+            if confirms {
+                assert!(locks.confirm().await.unwrap());
+            }
+            let mut other = lock(&store, &machine(2), contender("other"));
+            let began = Instant::now();
+            let mut answer = other.enter().await.unwrap();
+            while matches!(answer, Answer::Held { .. }) {
+                answer = other.next(&answer).await.unwrap();
+            }
+            let expected = if confirms { TTL } else { TICKET };
+            let late = began.elapsed().saturating_sub(expected);
+            assert!(began.elapsed() >= expected && late < Duration::from_secs(16), "{late:?}");
+            assert!(confirms || !locks.confirm().await.unwrap(), "it was lost meanwhile");
+        }
+    });
+}
+
+#[test]
+fn waiter_that_comes_late_knows_that_its_time_has_passed() {
+    run(async {
+        let store = memory();
+        let clock = Machine::new("slow", Duration::from_secs(5));
+        let clock: Arc<dyn Clock> = clock;
+        let mut holder = lock(&store, &machine(0), contender("holder"));
+        holder.try_acquire().await.unwrap();
+        let mut waiter = lock(&store, &clock, contender("waiter"));
+        let queued = waiter.enter().await.unwrap();
+        holder.release().await.unwrap();
+        // It sleeps for longer than its ticket lasts, and a third one has it meanwhile.
+        sleep(TICKET * 2).await;
+        let mut third = lock(&store, &machine(3), contender("third"));
+        assert!(matches!(third.try_acquire().await.unwrap(), Answer::Held { .. }));
+        sleep(TICKET).await;
+        let taken = third.try_acquire().await.unwrap();
+        assert!(matches!(taken, Answer::TakenOver { ref from, .. } if from.how == How::Expired));
+        let late = timeout(TTL / 4, waiter.next(&queued)).await.expect("there is news").unwrap();
+        assert!(matches!(late, Answer::Held { ref by, .. } if by.holder.name == "third"));
+        assert_eq!(waiter.left(), Duration::ZERO);
+    });
+}
+
+#[test]
+fn lock_that_is_wanted_for_less_than_a_ticket_is_had_for_no_longer() {
+    run(async {
+        let store = memory();
+        let short = Contender { ttl: Duration::from_secs(3), ..contender("short") };
+        let (mut waiter, queued) = handed_over(&store, short).await;
+        fence(&waiter.next(&queued).await.unwrap());
+        let ttl = raw(&store).await.grant().map(Grant::ttl);
+        assert_eq!(ttl, Some(Duration::from_secs(3)));
     });
 }
 

@@ -98,19 +98,34 @@ impl World {
             }
             Answer::AlreadyMine { fence } => {
                 assert!(mine && fence == self.fence, "the same grant has the same fence");
-                self.renewed = self.seconds;
+                if stance == Stance::Queueing {
+                    assert_eq!(self.lease, before, "whoever only looks changes nothing");
+                } else {
+                    self.renewed = self.seconds;
+                }
             }
             Answer::Acquired { fence } | Answer::TakenOver { fence, .. } => {
                 assert!(mine && fence > self.fence, "fences only grow");
-                self.check_order(&before, &person);
+                assert_eq!(self.term(), TTL, "whoever takes it has it for its whole length");
             }
         }
     }
 
+    /// Returns whether the lock was handed over to an earlier life: the next one takes it over.
+    fn holds_in_an_earlier_life(&self, who: u8) -> bool {
+        let person = self.person(who);
+        self.lease.grant().is_some_and(|grant| person.holder.is_rerun_of(&grant.holder))
+    }
+
+    fn term(&self) -> u64 {
+        self.lease.grant().map_or(0, |grant| grant.ttl().as_secs())
+    }
+
     /// Nobody who stood before the winner still stands there, and nobody was passed by.
-    fn check_order(&self, before: &Lease, winner: &Contender) {
+    fn check_order(&self, before: &Lease) {
+        let Some(winner) = self.lease.grant() else { return };
         let before_it = queue(before);
-        let place = before_it.iter().position(|token| *token == winner.token);
+        let place = before_it.iter().position(|token| token == winner.token());
         let ahead = &before_it[..place.unwrap_or(before_it.len())];
         let is_rerun = before.grant().is_some_and(|grant| {
             grant.holder.attempt.as_ref().map(|it| &it.run)
@@ -118,32 +133,43 @@ impl World {
         });
         let after = queue(&self.lease);
         assert!(is_rerun || !ahead.iter().any(|token| after.contains(token)), "out of order");
+        let expected = if winner.is_unconfirmed() { TICKET } else { TTL };
+        assert_eq!(self.term(), expected);
     }
 
     /// Compares with what was before: who lost the lock had to lose it.
-    fn check(&mut self, before: Option<(Token, Fence)>, may_end: bool) {
-        let current = self.lease.grant().map(|grant| (grant.token().clone(), grant.fence));
-        if current != before {
-            if let Some((token, _)) = before {
-                let unrenewed = self.seconds - self.renewed;
-                assert!(may_end || unrenewed >= TTL, "{token:?} lost it after {unrenewed} s");
+    fn check(&mut self, before: &Lease, may_end: bool) {
+        let holder_of = |lease: &Lease| lease.grant().map(|it| (it.token().clone(), it.fence));
+        let current = holder_of(&self.lease);
+        if current != holder_of(before) {
+            if let Some(grant) = before.grant() {
+                let unrenewed = Duration::from_secs(self.seconds - self.renewed);
+                let who = grant.token();
+                assert!(may_end || unrenewed >= grant.ttl(), "{who:?} lost it after {unrenewed:?}");
             }
             if let Some((_, fence)) = current {
                 assert!(fence > self.fence, "a grant that ended came back");
                 (self.fence, self.renewed) = (fence, self.seconds);
+                self.check_order(before);
             }
         }
         assert!(self.lease.fence() >= self.fence);
+        let is_free = self.lease.grant().is_none();
+        assert!(!is_free || queue(&self.lease).is_empty(), "it is free and somebody waits");
     }
 
     fn apply(&mut self, event: Event) {
-        let before = self.lease.grant().map(|grant| (grant.token().clone(), grant.fence));
+        let lease = self.lease.clone();
+        let before = lease.grant().map(|grant| (grant.token().clone(), grant.fence));
         let holds = |person: &Contender| before.as_ref().is_some_and(|(t, _)| *t == person.token);
         let mut may_end = false;
         match event {
-            Event::Ask { who, stance } => self.ask(who, stance, &[]),
+            Event::Ask { who, stance } => {
+                may_end = self.holds_in_an_earlier_life(who);
+                self.ask(who, stance, &[]);
+            }
             Event::Rerun(who) => {
-                may_end = holds(&self.person(who));
+                may_end = holds(&self.person(who)) || self.holds_in_an_earlier_life(who);
                 self.turns[usize::from(who)] += 1;
                 self.ask(who, Stance::Renewing, &[]);
             }
@@ -168,11 +194,14 @@ impl World {
                 may_end = holds(&self.person(who));
                 let at = Timestamp::UNIX_EPOCH;
                 self.lease.break_grant(&name, "somebody", "it hangs", at);
-                assert_eq!(self.lease.grant().is_some(), before.is_some() && !may_end);
+                if may_end {
+                    let broken = before.as_ref().map(|(_, fence)| *fence);
+                    assert_ne!(self.lease.grant().map(|grant| grant.fence), broken);
+                }
             }
             Event::Die(who) => {
                 let dead = self.person(who);
-                may_end = holds(&dead);
+                may_end = holds(&dead) || self.holds_in_an_earlier_life((who + 1) % PEOPLE);
                 self.turns[usize::from(who)] += 1;
                 self.ask((who + 1) % PEOPLE, Stance::Queueing, std::slice::from_ref(&dead.token));
                 assert!(holder(&self.lease) != Some(dead.token.clone()));
@@ -183,7 +212,7 @@ impl World {
             Event::Wait(time) => self.seconds += time,
         }
         self.note();
-        self.check(before, may_end);
+        self.check(&lease, may_end);
     }
 
     /// Lets everybody who is there do its part until nobody is left.

@@ -1,11 +1,12 @@
 //! A store that is away, or does not answer, when a test says so.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use store::{Error, ErrorKind, Expect, Key, Memory, Record, Store, StoreTime, Version, Wait, Written};
+use store::{
+    Error, ErrorKind, Expect, Key, Memory, Record, Store, StoreTime, Version, Wait, Written,
+};
 
 /// The store.
 #[derive(Debug, Default)]

@@ -194,7 +194,8 @@ async fn waiters_are_woken_and_do_not_find_out_by_themselves() {
     let began = std::time::Instant::now();
     let mut version = put(&one, "0", Expect::Absent).await;
     for _ in 0..30 {
-        let long = Wait { since: Some(&version), timeout: Duration::from_secs(30), ..Wait::default() };
+        let long =
+            Wait { since: Some(&version), timeout: Duration::from_secs(30), ..Wait::default() };
         let wait = other.changed(&key, &long);
         // The wait has begun when its first look is over, and that takes its turn with this one.
         let change = async {

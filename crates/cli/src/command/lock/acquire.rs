@@ -93,7 +93,7 @@ impl Acquire {
         let mut locks = self.ask.locks(store, &self.ask.identity.holder(session), &tokens);
         let mut interrupts =
             Interrupts::listen().map_err(|error| Failure::from_error(Exit::Unavailable, &error))?;
-        let outcome = self.ask.ask(&mut locks, &mut interrupts, session).await;
+        let outcome = self.ask.ask_for_keeps(&mut locks, &mut interrupts, session).await;
         for (key, place) in &places {
             let lock = locks.iter().find(|lock| lock.name() == key);
             match (&outcome, lock.and_then(|lock| Some((lock, lock.fence()?)))) {
@@ -135,12 +135,11 @@ impl Release {
             let mut lock = lock(self.store.as_deref(), key, saved, session).await?;
             match lock.release().await? {
                 Released::Released { fence, next } => {
-                    let next =
-                        next.map(|next| format!("; it is offered to {}", present::who(&next)));
-                    texts.push(format!(
-                        "{key} is free, after fence {fence}{}",
-                        next.unwrap_or_default()
-                    ));
+                    let next = match next {
+                        Some(next) => format!("goes to {}", present::who(&next)),
+                        None => "is free".to_owned(),
+                    };
+                    texts.push(format!("{key} {next}, after fence {fence}"));
                     if word != "lost" {
                         (word, exit) = ("released", Exit::Done);
                     }

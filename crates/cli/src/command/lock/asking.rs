@@ -141,11 +141,32 @@ impl AskFlags {
             Err(error) => refusal(&error),
         };
         if !matches!(outcome, Outcome::Ours(_)) {
-            // Whoever has no lock has no place in a queue either. If the store does not take that, both
-            // end by themselves.
-            drop(tokio::time::timeout(FAREWELL, locks.release()).await);
+            leave(locks).await;
         }
         outcome
+    }
+
+    /// Asks for what nobody keeps afterwards: it lasts the whole `--ttl` by itself.
+    pub(super) async fn ask_for_keeps(
+        &self,
+        locks: &mut Locks,
+        interrupts: &mut Interrupts,
+        session: &Session,
+    ) -> Outcome {
+        loop {
+            let outcome = self.ask(locks, interrupts, session).await;
+            if !matches!(outcome, Outcome::Ours(_)) {
+                return outcome;
+            }
+            match locks.confirm().await {
+                Ok(true) => return outcome,
+                Ok(false) => session.note("it was lost before it could be confirmed; asking again"),
+                Err(error) => {
+                    leave(locks).await;
+                    return refusal(&error);
+                }
+            }
+        }
     }
 
     async fn ask_once_or_wait(
@@ -203,6 +224,12 @@ impl AskFlags {
             (None, None) => Duration::from_mins(10),
         }
     }
+}
+
+/// Leaves the locks and the queues: whoever has no lock has no place in a queue either. If the store
+/// does not take that, both end by themselves.
+async fn leave(locks: &mut Locks) {
+    drop(tokio::time::timeout(FAREWELL, locks.release()).await);
 }
 
 /// A store, or why there is none.

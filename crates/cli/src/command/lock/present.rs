@@ -21,14 +21,13 @@ pub(super) fn show_wait(name: &str, answer: &Answer, session: &Session) {
 
 /// Returns who has a lock, since when, why, and how many are before us.
 fn held(by: &Obstacle, ahead: Option<usize>) -> String {
-    let verb = if by.fence.is_some() { "held by" } else { "offered to" };
     let why = by.holder.reason.as_ref().map(|reason| format!(" ({})", clean(reason)));
     let place = ahead.map(|ahead| match ahead {
         0 => "; we are next".to_owned(),
         count => format!("; {count} before us in the queue"),
     });
     let [why, place] = [why, place].map(Option::unwrap_or_default);
-    format!("{verb} {}, {}{why}{place}", who(&by.holder), since(by.since))
+    format!("held by {}, {}{why}{place}", who(&by.holder), since(by.since))
 }
 
 /// Returns a holder with its link.

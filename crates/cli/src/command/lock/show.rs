@@ -135,8 +135,7 @@ fn word(lease: &Lease, now: &Now) -> &'static str {
     match lease.grant() {
         Some(grant) if grant.is_over(now) => "expired",
         Some(_) => "held",
-        None if lease.queue().is_empty() => "free",
-        None => "offered",
+        None => "free",
     }
 }
 
@@ -157,8 +156,12 @@ fn to_text(key: &str, lease: &Lease, now: &Now) -> String {
         if let Some(reason) = &grant.holder.reason {
             lines.push(format!("  why: {}", clean(reason)));
         }
+        let how = match grant.renewals() {
+            0 if grant.is_unconfirmed() => "handed over".to_owned(),
+            count => format!("renewed {count} times"),
+        };
         let left = grant.left(now).as_secs();
-        lines.push(format!("  renewed {} times; ends in {left} s otherwise", grant.renewals()));
+        lines.push(format!("  {how}; ends in {left} s unless it is renewed"));
     }
     for (place, ticket) in lease.queue().iter().enumerate() {
         let (holder, since) = (present::who(&ticket.holder), present::since(ticket.came));
