@@ -69,20 +69,21 @@ impl File {
         Ok(store)
     }
 
-    /// Reads in a blocking task, one at a time.
+    /// Reads, one at a time: here if that is a matter of microseconds, and otherwise in a blocking task.
     async fn read_with<R: Send + 'static>(
         &self,
         action: &'static str,
         key: &str,
-        doing: impl FnOnce(&Database) -> Result<R, Fault> + Send + 'static,
+        doing: impl Fn(&Database) -> Result<R, Fault> + Send + 'static,
     ) -> Result<R, Error> {
         let permit = Arc::clone(&self.readers).acquire_owned().await;
+        if let Some(done) = self.inner.read_at_once(&doing) {
+            return done.map_err(|fault| fault.into_error(action, key));
+        }
         let inner = Arc::clone(&self.inner);
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let mut slot = locked(&inner.reader);
-            let database = inner.place.current(slot.take())?;
-            doing(slot.insert(database))
+            inner.read_patiently(doing)
         });
         let done = task.await.unwrap_or_else(|panic| Err(Fault::unknown(panic)));
         done.map_err(|fault| fault.into_error(action, key))
@@ -125,12 +126,12 @@ impl File {
     }
 
     /// Writes in a blocking task that waits for its turn among all processes.
-    async fn write_with<R: Send + 'static>(
+    async fn write_with(
         &self,
         action: &'static str,
         key: &Key,
-        doing: impl FnOnce(&mut Database, &Clock) -> Result<R, Fault> + Send + 'static,
-    ) -> Result<R, Error> {
+        doing: impl FnOnce(&mut Database, &Clock) -> Result<Written, Fault> + Send + 'static,
+    ) -> Result<Written, Error> {
         let end = |fault: Fault| fault.into_error(action, key.as_str());
         let permit = Arc::clone(&self.writers).acquire_owned();
         let Ok(permit) = timeout(self.patience, permit).await else {
@@ -149,10 +150,10 @@ impl File {
     }
 
     /// Ends the wait for a turn that does not come. One that came but does not end may still write.
-    async fn give_up<R>(
+    async fn give_up(
         &self,
         waiting: &mut Waiting,
-        task: tokio::task::JoinHandle<Result<R, Fault>>,
+        task: tokio::task::JoinHandle<Result<Written, Fault>>,
     ) -> Fault {
         if waiting.abandon() {
             return Fault::hanging(self.patience);
@@ -211,12 +212,39 @@ impl Store for File {
 }
 
 impl Inner {
-    fn write<R>(
+    /// Reads from a database that is open and that nobody repairs at this moment.
+    fn read_at_once<R>(
+        &self,
+        doing: impl Fn(&Database) -> Result<R, Fault>,
+    ) -> Option<Result<R, Fault>> {
+        let mut slot = locked(&self.reader);
+        let database = slot.as_mut().filter(|database| self.place.is_current(database))?;
+        match doing(database) {
+            Err(fault) if fault.is_busy() => None,
+            done => Some(done),
+        }
+    }
+
+    /// Opens the database if need be, and waits for whoever repairs it after a crash.
+    fn read_patiently<R>(
+        &self,
+        doing: impl Fn(&Database) -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let mut slot = locked(&self.reader);
+        let database = self.place.current(slot.take())?;
+        let database = slot.insert(database);
+        database.be_patient(true)?;
+        let done = doing(database);
+        database.be_patient(false)?;
+        done
+    }
+
+    fn write(
         &self,
         turn: Turn,
         key: &str,
-        doing: impl FnOnce(&mut Database, &Clock) -> Result<R, Fault>,
-    ) -> Result<R, Fault> {
+        doing: impl FnOnce(&mut Database, &Clock) -> Result<Written, Fault>,
+    ) -> Result<Written, Fault> {
         let mut slot = locked(&self.writer);
         // Out of the slot while it is locked: a panic drops it, and that unlocks.
         let (mut database, lock) = self.place.current_locked(slot.take())?;
@@ -228,7 +256,7 @@ impl Inner {
         lock.unlock()?;
         *slot = Some((database, lock));
         // The commit is over: whoever is woken now sees what was written.
-        if done.is_ok() {
+        if matches!(done, Ok(Written::Stored(_))) {
             self.bells.ring(key);
         }
         done

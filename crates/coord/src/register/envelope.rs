@@ -1,8 +1,14 @@
 //! What is written around every value: its layout, the last operations, the largest fence.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
+use serde::de::IgnoredAny;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
 use store::Key;
+use uuid::Uuid;
 
 use super::Value;
 use crate::{Error, Fence};
@@ -11,8 +17,8 @@ use crate::{Error, Fence};
 const MAX_OPERATIONS: usize = 32;
 
 /// The name of one attempt to write.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct OperationId(String);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct OperationId(Uuid);
 
 /// A record without its value.
 #[derive(Clone, Debug, Default)]
@@ -24,29 +30,40 @@ pub(super) struct Envelope {
     unknown_in_value: Map<String, Json>,
 }
 
+/// What is written. The order of the fields is that of the records since the first one.
+#[derive(Serialize)]
+struct Written<'a, V> {
+    schema: u64,
+    ops: &'a [OperationId],
+    fence: u64,
+    value: V,
+}
+
+type Fields<'a> = BTreeMap<String, &'a RawValue>;
+
 impl Envelope {
     /// Takes a record apart.
     pub(super) fn open<T: Value>(key: &Key, bytes: &[u8]) -> Result<(Self, T), Error> {
         let corrupt = |why: String| Error::Corrupt { key: key.clone(), why };
-        let mut record: Map<String, Json> =
-            serde_json::from_slice(bytes).map_err(|error| corrupt(error.to_string()))?;
-        let schema = record.remove("schema").and_then(|schema| schema.as_u64());
+        let bad = |error: serde_json::Error| corrupt(error.to_string());
+        let mut record: Fields<'_> = serde_json::from_slice(bytes).map_err(bad)?;
+        let number = |field: Option<&RawValue>| field.and_then(|it| it.get().parse::<u64>().ok());
+        let schema = number(record.remove("schema"));
         let found = schema.ok_or_else(|| corrupt("it has no schema number".to_owned()))?;
         if found > T::SCHEMA {
             return Err(Error::Newer { key: key.clone(), found, known: T::SCHEMA });
         }
-        let operations = match record.remove("ops") {
-            Some(Json::Array(ids)) => ids.iter().filter_map(operation).collect(),
-            _ => return Err(corrupt("it has no operations".to_owned())),
-        };
-        let fence = record.remove("fence").and_then(|fence| fence.as_u64());
+        let operations = record.remove("ops").and_then(operations);
+        let operations =
+            operations.ok_or_else(|| corrupt("it has no operations".to_owned()))?;
+        let fence = number(record.remove("fence"));
         let fence = Fence(fence.ok_or_else(|| corrupt("it has no fence".to_owned()))?);
         let raw = record.remove("value").ok_or_else(|| corrupt("it has no value".to_owned()))?;
-        let mut value: T =
-            serde_json::from_value(raw.clone()).map_err(|error| corrupt(error.to_string()))?;
+        let mut value: T = serde_json::from_str(raw.get()).map_err(bad)?;
         value.raise(fence);
         let unknown_in_value = unknown_fields(raw, &value);
-        Ok((Self { operations, fence, unknown: record, unknown_in_value }, value))
+        let unknown = record.into_iter().map(|(name, field)| (name, parsed(field))).collect();
+        Ok((Self { operations, fence, unknown, unknown_in_value }, value))
     }
 
     /// Returns whether this operation is among the last.
@@ -60,51 +77,76 @@ impl Envelope {
         key: &Key,
         value: &T,
     ) -> Result<(Self, OperationId, Bytes), Error> {
-        let id = OperationId(uuid::Uuid::new_v4().simple().to_string());
-        let operations = std::iter::once(&id).chain(&self.operations).take(MAX_OPERATIONS);
+        let id = OperationId(Uuid::new_v4());
+        let operations = std::iter::once(id).chain(self.operations.iter().copied());
         let next = Self {
-            operations: operations.cloned().collect(),
+            operations: operations.take(MAX_OPERATIONS).collect(),
             fence: value.fence().max(self.fence),
             ..self.clone()
         };
-        let bytes = next.to_bytes(key, value)?;
-        Ok((next, id, bytes))
-    }
-
-    fn to_bytes<T: Value>(&self, key: &Key, value: &T) -> Result<Bytes, Error> {
-        let operations: Vec<&str> = self.operations.iter().map(|id| id.0.as_str()).collect();
-        let mut json = serde_json::to_value(value).expect("our records are plain data");
-        if let Json::Object(fields) = &mut json {
-            for (name, field) in &self.unknown_in_value {
-                fields.entry(name.as_str()).or_insert_with(|| field.clone());
-            }
-        }
-        let mut record = Map::new();
-        record.insert("schema".to_owned(), T::SCHEMA.into());
-        record.insert("ops".to_owned(), operations.into());
-        record.insert("fence".to_owned(), self.fence.0.into());
-        record.insert("value".to_owned(), json);
-        for (name, field) in &self.unknown {
-            record.entry(name.as_str()).or_insert_with(|| field.clone());
-        }
-        let bytes = serde_json::to_vec(&record).expect("JSON values can be written");
+        let bytes = next.to_bytes(T::SCHEMA, value);
         if bytes.len() > T::LIMIT {
             let (size, limit) = (bytes.len(), T::LIMIT);
             return Err(Error::TooLarge { key: key.clone(), size, limit });
         }
-        Ok(bytes.into())
+        Ok((next, id, bytes.into()))
+    }
+
+    fn to_bytes<T: Serialize>(&self, schema: u64, value: &T) -> Vec<u8> {
+        let (ops, fence) = (&self.operations[..], self.fence.0);
+        if self.unknown.is_empty() && self.unknown_in_value.is_empty() {
+            let written = Written { schema, ops, fence, value };
+            return serde_json::to_vec(&written).expect("our records are plain data");
+        }
+        let json = serde_json::to_value(value).expect("our records are plain data");
+        let value = joined(json, &self.unknown_in_value);
+        let written = Written { schema, ops, fence, value };
+        let json = serde_json::to_value(&written).expect("our records are plain data");
+        serde_json::to_vec(&joined(json, &self.unknown)).expect("JSON values can be written")
     }
 }
 
-fn operation(id: &Json) -> Option<OperationId> {
-    id.as_str().map(|id| OperationId(id.to_owned()))
+impl Serialize for OperationId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.simple().encode_lower(&mut Uuid::encode_buffer()))
+    }
+}
+
+/// Reads the names of operations, and passes over what is none.
+fn operations(raw: &RawValue) -> Option<Vec<OperationId>> {
+    let texts: Vec<Json> = serde_json::from_str(raw.get()).ok()?;
+    let id = |text: &Json| Some(OperationId(Uuid::try_parse(text.as_str()?).ok()?));
+    Some(texts.iter().filter_map(id).collect())
+}
+
+/// Adds the fields that a value does not have itself.
+fn joined(mut json: Json, more: &Map<String, Json>) -> Json {
+    if let Json::Object(fields) = &mut json {
+        for (name, field) in more {
+            fields.entry(name.as_str()).or_insert_with(|| field.clone());
+        }
+    }
+    json
 }
 
 /// Returns the fields of the value that its type would not write back.
-fn unknown_fields<T: Value>(raw: Json, value: &T) -> Map<String, Json> {
-    let known = serde_json::to_value(T::default()).unwrap_or_default();
-    let present = serde_json::to_value(value).unwrap_or_default();
-    let Json::Object(fields) = raw else { return Map::new() };
-    let unknown = |name: &str| known.get(name).is_none() && present.get(name).is_none();
-    fields.into_iter().filter(|(name, _)| unknown(name)).collect()
+fn unknown_fields<T: Value>(raw: &RawValue, value: &T) -> Map<String, Json> {
+    let Ok(mut fields) = serde_json::from_str::<Fields<'_>>(raw.get()) else { return Map::new() };
+    // Most types write all their fields always, so that the first look is the last.
+    let known = names(&T::default());
+    fields.retain(|name, _| !known.contains_key(name));
+    if !fields.is_empty() {
+        let known = names(value);
+        fields.retain(|name, _| !known.contains_key(name));
+    }
+    fields.into_iter().map(|(name, field)| (name, parsed(field))).collect()
+}
+
+fn names(value: &impl Serialize) -> BTreeMap<String, IgnoredAny> {
+    let text = serde_json::to_vec(value).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+fn parsed(raw: &RawValue) -> Json {
+    serde_json::from_str(raw.get()).unwrap_or_default()
 }

@@ -25,6 +25,9 @@ const TABLES: &str = "
     );
 ";
 
+/// How long to wait for other programs, and for a repair after a crash.
+const BUSY: Duration = Duration::from_secs(5);
+
 /// Replaces in place: the index of keys is not written again.
 const UPSERT: &str = "
     INSERT INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (key) DO UPDATE SET
@@ -44,6 +47,7 @@ pub(super) struct Database {
 #[derive(Debug)]
 pub(super) struct Fault {
     kind: ErrorKind,
+    is_busy: bool,
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
@@ -86,6 +90,11 @@ impl Database {
         making.commit()?;
         Self::open_ready(path)?
             .ok_or_else(|| Fault::new(ErrorKind::Corrupt, "the file vanished as it was made"))
+    }
+
+    /// Says whether to wait for another program that has the database to itself for a moment.
+    pub(super) fn be_patient(&self, patient: bool) -> Result<(), Fault> {
+        Ok(self.connection.busy_timeout(if patient { BUSY } else { Duration::ZERO })?)
     }
 
     /// Returns the device and the number of the file.
@@ -183,7 +192,12 @@ impl Fault {
         kind: ErrorKind,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { kind, source: source.into() }
+        Self { kind, is_busy: false, source: source.into() }
+    }
+
+    /// Returns whether it is otherwise for whoever waits.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_busy
     }
 
     /// Says that a blocking task ended without an answer.
@@ -239,7 +253,8 @@ impl From<rusqlite::Error> for Fault {
             // Not a database, a damaged page, a row of another shape.
             _ => ErrorKind::Corrupt,
         };
-        Self::new(kind, error)
+        let is_busy = error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy);
+        Self { is_busy, ..Self::new(kind, error) }
     }
 }
 
@@ -247,7 +262,7 @@ fn connect(path: &Path) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     // Other tools may look into the file; among ourselves nobody is ever busy.
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "trusted_schema", false)?;
     Ok(connection)

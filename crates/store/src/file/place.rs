@@ -29,10 +29,15 @@ impl Place {
         Self { path: path.to_owned(), lock: lock.into() }
     }
 
+    /// Returns whether a database is the file that is there.
+    pub(super) fn is_current(&self, database: &Database) -> bool {
+        same_file(&self.path, database.identity())
+    }
+
     /// Returns the database, opened anew if the one we have is not the file that is there.
     pub(super) fn current(&self, open: Option<Database>) -> Result<Database, Fault> {
         if let Some(database) = open
-            && same_file(&self.path, database.identity())
+            && self.is_current(&database)
         {
             return Ok(database);
         }
@@ -52,8 +57,7 @@ impl Place {
         if let Some((database, lock)) = open {
             lock.lock()?;
             // Somebody may have removed everything while we waited, and others may have begun anew.
-            if same_file(&self.lock, lock.identity()?) && same_file(&self.path, database.identity())
-            {
+            if same_file(&self.lock, lock.identity()?) && self.is_current(&database) {
                 return Ok((database, lock));
             }
         }
