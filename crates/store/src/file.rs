@@ -226,10 +226,7 @@ impl Inner {
     }
 
     /// Opens the database if need be, and waits for whoever repairs it after a crash.
-    fn read_patiently<R>(
-        &self,
-        doing: impl Fn(&Database) -> Result<R, Fault>,
-    ) -> Result<R, Fault> {
+    fn read_patiently<R>(&self, doing: impl Fn(&Database) -> Result<R, Fault>) -> Result<R, Fault> {
         let mut slot = locked(&self.reader);
         let database = self.place.current(slot.take())?;
         let database = slot.insert(database);

@@ -55,12 +55,7 @@ impl Git {
         let name: String = digest.iter().take(8).flat_map(|byte| hexadecimal(*byte)).collect();
         let scratch = surroundings.state.join("git").join(name);
         let scratch = std::path::absolute(&scratch).unwrap_or(scratch);
-        // A server is asked a few hundred times an hour, a directory as often as it likes.
-        let pace = if remote.local {
-            Pace::new(Duration::from_millis(25), Duration::from_millis(400))
-        } else {
-            Pace::new(Duration::from_millis(500), Duration::from_secs(15))
-        };
+        let pace = if remote.local { Pace::DIRECTORY } else { Pace::SERVER };
         Ok(Self { program: Program::new(remote, scratch, &surroundings.variables), pace })
     }
 

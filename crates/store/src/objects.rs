@@ -70,8 +70,7 @@ impl Objects {
         writes: Arc<dyn ObjectStore>,
         prefix: Path,
     ) -> Self {
-        let pace = Pace::new(Duration::from_millis(250), Duration::from_secs(5));
-        Self { name, reads, writes, prefix, pace }
+        Self { name, reads, writes, prefix, pace: Pace::BUCKET }
     }
 
     fn path(&self, path: &str) -> Path {

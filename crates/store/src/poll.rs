@@ -6,16 +6,23 @@ use tokio::time::{Instant, sleep};
 
 use crate::Wait;
 
-/// How often one store may be asked about one key.
+/// How often a store that has to be asked is asked about one key.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub struct Pace {
     first: Duration,
     most: Duration,
 }
 
 impl Pace {
+    /// For a bucket: every quarter of a second at first, and every five seconds in the end.
+    pub const BUCKET: Self = Self::new(Duration::from_millis(250), Duration::from_secs(5));
+    /// For a server of Git repositories: every half second at first, and every 15 seconds in the end.
+    pub const SERVER: Self = Self::new(Duration::from_millis(500), Duration::from_secs(15));
+    /// For a directory of this machine, which may be asked as often as one likes.
+    pub const DIRECTORY: Self = Self::new(Duration::from_millis(25), Duration::from_millis(400));
+
     /// Waits for `first` after the first look, then ever longer, up to `most`.
-    pub(crate) fn new(first: Duration, most: Duration) -> Self {
+    pub const fn new(first: Duration, most: Duration) -> Self {
         Self { first, most }
     }
 

@@ -14,7 +14,7 @@ use super::{
 use crate::{Clock, Error, ErrorKind, Fence, Register, Step, Token, margin};
 
 /// The least and the most that is waited before looking again.
-const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(15));
+const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(20));
 /// How often to look for a proof of death: nobody sends a message when he dies.
 const PROOF: Duration = Duration::from_secs(1);
 /// What is waited after a failure of the store.

@@ -54,8 +54,7 @@ impl Envelope {
             return Err(Error::Newer { key: key.clone(), found, known: T::SCHEMA });
         }
         let operations = record.remove("ops").and_then(operations);
-        let operations =
-            operations.ok_or_else(|| corrupt("it has no operations".to_owned()))?;
+        let operations = operations.ok_or_else(|| corrupt("it has no operations".to_owned()))?;
         let fence = number(record.remove("fence"));
         let fence = Fence(fence.ok_or_else(|| corrupt("it has no fence".to_owned()))?);
         let raw = record.remove("value").ok_or_else(|| corrupt("it has no value".to_owned()))?;

@@ -78,7 +78,11 @@ impl Watch {
     }
 
     /// Returns the present, or one that nobody has looked up yet if that costs a request.
-    pub(super) async fn cheap_now(&self, store: &dyn Store, clock: &dyn Clock) -> Result<Now, Error> {
+    pub(super) async fn cheap_now(
+        &self,
+        store: &dyn Store,
+        clock: &dyn Clock,
+    ) -> Result<Now, Error> {
         let costs = matches!(self.memory().judge, Judge::Remote { known: None });
         if costs { Ok(Now::unasked()) } else { self.now(store, clock).await }
     }

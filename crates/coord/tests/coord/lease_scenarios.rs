@@ -12,7 +12,7 @@ use coord::lease::{
 };
 use coord::{Clock, ErrorKind, Fence, Now, Register, Repaired, Stamp, Step, Token, margin};
 use jiff::Timestamp;
-use store::{Expect, Memory, Store, StoreTime};
+use store::{Expect, Memory, Pace, Store, StoreTime};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::faulty::{Faults, Faulty};
@@ -155,6 +155,33 @@ fn what_is_not_kept_is_confirmed_at_once_or_ends_with_the_ticket() {
             assert!(confirms || !locks.confirm().await.unwrap(), "it was lost meanwhile");
         }
     });
+}
+
+#[test]
+fn an_hour_of_waiting_costs_a_bounded_number_of_requests() {
+    for (pace, most) in [(Pace::BUCKET, 1_100), (Pace::SERVER, 600)] {
+        run(async {
+            let memory = Arc::new(Memory::default().asked_at(pace));
+            let store: Arc<dyn Store> = Arc::clone(&memory) as Arc<dyn Store>;
+            let long = |name: &str| Contender {
+                ttl: Duration::from_mins(15),
+                ticket: Duration::from_mins(1),
+                ..contender(name)
+            };
+            let mut holder = Locks::new(vec![lock(&store, &machine(0), long("holder"))]);
+            holder.try_acquire().await.unwrap();
+            let mut waiter = lock(&store, &machine(1), long("waiter"));
+            let queued = waiter.enter().await.unwrap();
+            let (hour, queueing) = (Duration::from_hours(1), memory.requests());
+            assert!(timeout(hour, holder.keep()).await.is_err(), "it is kept");
+            let (before, holding) = (memory.requests(), memory.requests() - queueing);
+            let both = async { tokio::join!(holder.keep(), waiter.next(&queued)) };
+            assert!(timeout(hour, both).await.is_err(), "it is kept, and waited for");
+            let waiting = memory.requests() - before - holding;
+            assert!(waiting < most, "{waiting} requests");
+            assert!(holding <= 200, "{holding} requests of the holder");
+        });
+    }
 }
 
 #[test]
