@@ -11,16 +11,18 @@ mod place;
 mod turn;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use crate::error::check_size;
-use crate::{Error, ErrorKind, Expect, Key, Record, Store, StoreTime, Version, Wait, Written};
+use crate::{
+    Error, ErrorKind, Exclusive, Expect, Key, Record, Store, StoreTime, Version, Wait, Written,
+};
 
 use bells::Bells;
 use clock::Clock;
@@ -31,6 +33,9 @@ use turn::{Turn, Waiting};
 const NAME: &str = "file";
 /// How long to queue behind other writers before saying that one of them hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long one writer may keep its turn without using it.
+const HOLD: Duration = Duration::from_secs(1);
 
 /// A store in one file of this machine.
 #[derive(Debug)]
@@ -149,6 +154,53 @@ impl File {
         done.unwrap_or_else(|panic| Err(Fault::unknown(panic))).map_err(end)
     }
 
+    /// Waits for a turn among all processes, and reads in it.
+    async fn begin_turn(&self, key: &Key) -> Result<Exclusive, Error> {
+        let owned = key.clone();
+        let end = move |fault: Fault| fault.into_error("write", owned.as_str());
+        let permit = Arc::clone(&self.writers).acquire_owned();
+        let Ok(permit) = timeout(self.patience, permit).await else {
+            return Err(end(Fault::hanging(self.patience)));
+        };
+        let (mut waiting, turn) = turn::pair();
+        let (tell, mut told) = oneshot::channel();
+        let (value, values) = mpsc::sync_channel(1);
+        let (inner, owned) = (Arc::clone(&self.inner), key.clone());
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            inner.write(turn, owned.as_str(), |database, clock| {
+                let record = database.read(&owned)?;
+                let expect = record.as_ref().map(|record| Expect::At(record.version.clone()));
+                if tell.send(record).is_err() {
+                    return Ok(Written::Conflict);
+                }
+                match values.recv_timeout(HOLD) {
+                    Ok(value) => database.write(
+                        &owned,
+                        &value,
+                        &expect.unwrap_or(Expect::Absent),
+                        &clock.now(),
+                    ),
+                    // The owner has left, or forgets that others wait.
+                    Err(_) => Ok(Written::Conflict),
+                }
+            })
+        });
+        match timeout(self.patience, &mut told).await {
+            Ok(Ok(record)) => {
+                let done = async move {
+                    task.await.unwrap_or_else(|panic| Err(Fault::unknown(panic))).map_err(end)
+                };
+                Ok(Exclusive::new(record, value, Box::pin(done)))
+            }
+            Ok(Err(_)) => match task.await.unwrap_or_else(|panic| Err(Fault::unknown(panic))) {
+                Err(fault) => Err(end(fault)),
+                Ok(_) => Err(end(Fault::hanging(self.patience))),
+            },
+            Err(_) => Err(end(self.give_up(&mut waiting, task).await)),
+        }
+    }
+
     /// Ends the wait for a turn that does not come. One that came but does not end may still write.
     async fn give_up(
         &self,
@@ -179,6 +231,10 @@ impl Store for File {
             database.write(&owned, &value, &expect, &clock.now())
         };
         self.write_with("write", key, write).await
+    }
+
+    async fn exclusive(&self, key: &Key) -> Result<Option<Exclusive>, Error> {
+        self.begin_turn(key).await.map(Some)
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Key>, Error> {
