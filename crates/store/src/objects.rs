@@ -139,7 +139,7 @@ impl Objects {
         let mut lost = None;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
-                sleep(jittered(Duration::from_millis(50) * 2u32.pow(attempt))).await;
+                pause(attempt).await;
             }
             let options = PutOptions { mode: mode.clone(), ..PutOptions::default() };
             let put = self.writes.put_opts(&path, bytes.clone().into(), options);
@@ -270,17 +270,29 @@ impl Store for Objects {
     /// Returns the time stamp of an object that is written for that purpose.
     async fn now(&self) -> Result<Option<StoreTime>, Error> {
         let path = self.path(CLOCK);
-        let put = noticing(self.writes.put(&path, Bytes::new().into())).await;
-        match put {
-            (Ok(_), _) => {}
-            // Google allows one write a second for each object: then somebody else has just written.
-            (Err(error), sent) if refusal(&error, sent) == Refusal::Busy => {}
-            (Err(error), _) => return Err(self.error("read the clock of", CLOCK, error)),
+        let mut attempt = 1;
+        loop {
+            let put = noticing(self.writes.put(&path, Bytes::new().into())).await;
+            let (Err(error), sent) = put else { break };
+            match refusal(&error, sent) {
+                // Google allows one write a second for each object: then somebody else has just written.
+                Refusal::Busy => break,
+                // To write it twice is as good as to write it once.
+                Refusal::Lost | Refusal::Condition if attempt < ATTEMPTS => {}
+                _ => return Err(self.error("read the clock of", CLOCK, error)),
+            }
+            pause(attempt).await;
+            attempt += 1;
         }
         let meta = self.reads.head(&path).await;
         let meta = meta.map_err(|error| self.error("read the clock of", CLOCK, error))?;
         Ok(Some(time(&meta)))
     }
+}
+
+/// Waits before the next attempt to write.
+async fn pause(attempt: u32) {
+    sleep(jittered(Duration::from_millis(50) * 2u32.pow(attempt))).await;
 }
 
 fn time(meta: &ObjectMeta) -> StoreTime {

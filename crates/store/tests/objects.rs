@@ -143,6 +143,36 @@ async fn nobody_is_refused_in_favour_of_itself_on_azure() {
     join_all(ODDITIES.map(|answer| first_put_meets(server.port(), answer, azure))).await;
 }
 
+/// What becomes of a look at the clock whose first write meets this.
+async fn first_look_at_the_clock_meets(port: u16, answer: Answer, open: fn(u16, &str) -> Objects) {
+    let proxy = Proxy::start(port, first_put_is(answer)).await;
+    let prefix = format!("{answer:?}");
+    let time = open(proxy.port(), &prefix).now().await;
+    assert!(matches!(time, Ok(Some(_))), "{answer:?}: {time:?}");
+}
+
+const CLOCK_ODDITIES: [Answer; 6] = [
+    Answer::Lost,
+    Answer::Replaced(500),
+    Answer::Replaced(503),
+    Answer::Dropped,
+    Answer::Invented(409),
+    Answer::Invented(503),
+];
+
+#[tokio::test]
+async fn clock_is_read_though_an_answer_is_lost_on_s3() {
+    let Some(server) = S3::start().await else { return };
+    join_all(CLOCK_ODDITIES.map(|it| first_look_at_the_clock_meets(server.port(), it, s3))).await;
+}
+
+#[tokio::test]
+async fn clock_is_read_though_an_answer_is_lost_on_azure() {
+    let Some(server) = Azure::start() else { return };
+    let port = server.port();
+    join_all(CLOCK_ODDITIES.map(|it| first_look_at_the_clock_meets(port, it, azure))).await;
+}
+
 #[tokio::test]
 async fn race_whose_answers_are_lost_still_has_one_winner() {
     let Some(server) = S3::start().await else { return };
