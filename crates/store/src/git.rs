@@ -35,6 +35,8 @@ const ROOT: &str = "refs/interlock/";
 const HERE: &str = "refs/scratch/";
 /// How often to try one push before saying that its end is unknown.
 const ATTEMPTS: u32 = 6;
+/// How often to ask, or to offer, what a server did not hear of or did not answer.
+const QUESTIONS: u32 = 3;
 /// More than a report about one ref, less than a flood.
 const REPORT: usize = 64 << 10;
 /// A list of some ten thousand records.
@@ -45,6 +47,7 @@ const LIST: usize = 8 << 20;
 pub struct Git {
     program: Program,
     pace: Pace,
+    questions: u32,
 }
 
 impl Git {
@@ -55,23 +58,34 @@ impl Git {
         let name: String = digest.iter().take(8).flat_map(|byte| hexadecimal(*byte)).collect();
         let scratch = surroundings.state.join("git").join(name);
         let scratch = std::path::absolute(&scratch).unwrap_or(scratch);
-        let pace = if remote.local { Pace::DIRECTORY } else { Pace::SERVER };
-        Ok(Self { program: Program::new(remote, scratch, &surroundings.variables), pace })
+        // A directory that does not answer is not there.
+        let (pace, questions) =
+            if remote.local { (Pace::DIRECTORY, 1) } else { (Pace::SERVER, QUESTIONS) };
+        let program = Program::new(remote, scratch, &surroundings.variables);
+        Ok(Self { program, pace, questions })
     }
 
     /// Asks where a ref is, and brings the commit here.
     async fn current(&self, action: &'static str, key: &Key) -> Result<Option<Version>, Error> {
         let path = encode(key);
         let refspec = format!("+{ROOT}{path}:{HERE}{path}");
-        let ended = self.fetch(&refspec, REPORT).await;
-        let ended = ended.map_err(|trouble| stuck(action, key.as_str(), trouble))?;
-        if !ended.success {
-            return if is_absent(&ended.message) {
-                Ok(None)
-            } else {
-                Err(failed(action, key.as_str(), ended.message))
-            };
-        }
+        let mut attempt = 1;
+        let ended = loop {
+            let ended = self.fetch(&refspec, REPORT).await;
+            let ended = ended.map_err(|trouble| stuck(action, key.as_str(), trouble))?;
+            if ended.success {
+                break ended;
+            }
+            if is_absent(&ended.message) {
+                return Ok(None);
+            }
+            let error = failed(action, key.as_str(), ended.message);
+            if error.kind != ErrorKind::Unavailable || attempt >= self.questions {
+                return Err(error);
+            }
+            pause(attempt).await;
+            attempt += 1;
+        };
         let name = format!("{HERE}{path}");
         let found = fetched(&ended.output).into_iter().find(|(_, given)| *given == name);
         let Some((id, _)) = found else {
@@ -129,11 +143,17 @@ impl Git {
         let mut refusal = String::new();
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
-                sleep(jittered(Duration::from_millis(50) * 2u32.pow(attempt))).await;
+                pause(attempt).await;
             }
             let (end, message) = self.push(key, new, old).await;
             match end {
                 Pushed::Moved => return Ok(true),
+                // Nothing was sent, and nothing was sent before.
+                Pushed::Fatal(ErrorKind::Unavailable)
+                    if lost.is_none() && attempt + 1 < self.questions =>
+                {
+                    continue;
+                }
                 Pushed::Fatal(kind) if lost.is_none() => {
                     return Err(Error::new(kind, NAME, action, key.as_str(), message));
                 }
@@ -243,6 +263,11 @@ impl Store for Git {
         // Commits carry their writers' clocks, and nobody's are compared.
         Ok(None)
     }
+}
+
+/// Waits before the next attempt.
+async fn pause(attempt: u32) {
+    sleep(jittered(Duration::from_millis(50) * 2u32.pow(attempt))).await;
 }
 
 fn stuck(action: &'static str, key: &str, trouble: Trouble) -> Error {

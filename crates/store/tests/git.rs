@@ -142,6 +142,27 @@ async fn lost_answer_is_resolved_by_looking_or_said_to_be_unknown() {
 }
 
 #[tokio::test]
+async fn question_that_is_not_answered_once_is_asked_again() {
+    for answer in [Answer::Lost, Answer::Dropped, Answer::Replaced(502), Answer::Invented(503)] {
+        let server = GitHttp::start().await;
+        let seen = Mutex::new(HashSet::new());
+        // The first request of each kind, but for the push itself.
+        let proxy = Proxy::start(server.port(), move |request: &Request| {
+            let push = request.method == "POST" && request.path.ends_with("git-receive-pack");
+            let first = seen.lock().expect("unpoisoned").insert(request.path.clone());
+            if first && !push { answer } else { Answer::True }
+        });
+        let proxy = proxy.await;
+        let client = client(&http_url(proxy.port()), &[]);
+        assert_eq!(client.store.read(&key()).await.expect("it is asked again"), None);
+        let end = client.store.write(&key(), "mine".into(), Expect::Absent).await;
+        assert!(matches!(end, Ok(Written::Stored(_))), "{answer:?}: {end:?}");
+        let record = client.store.read(&key()).await.expect("it is asked again");
+        assert_eq!(record.expect("a record").value, "mine", "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn token_of_actions_is_enough_and_stays_off_the_command_line() {
     let credentials = base64::engine::general_purpose::STANDARD.encode("x-access-token:s3cret");
     let server = GitHttp::start_private(&format!("basic {credentials}")).await;
