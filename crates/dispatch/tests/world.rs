@@ -21,7 +21,7 @@ use dispatch::trees::Trees;
 use dispatch::world::{Outcome, Setup, Stop, World};
 use engine::{Conclusion, JobReport};
 use runner::Order;
-use store::{Expect, Key, Memory, Record, Store, Wait, Written};
+use store::{Expect, Key, Memory, Record, Store, Version, Wait, Written};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -237,12 +237,7 @@ impl Store for Unreachable {
     async fn list(&self, _: &str) -> Result<Vec<Key>, store::Error> {
         unreachable()
     }
-    async fn changed(
-        &self,
-        _: &Key,
-        _: Option<&Version>,
-        _: Duration,
-    ) -> Result<bool, store::Error> {
+    async fn changed(&self, _: &Key, _: &Wait<'_>) -> Result<bool, store::Error> {
         unreachable()
     }
     async fn remove(&self, _: &Key, _: &Version) -> Result<Written, store::Error> {

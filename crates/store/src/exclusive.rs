@@ -19,19 +19,39 @@ pub(crate) type End = Pin<Box<dyn Future<Output = Result<Written, Error>> + Send
 pub struct Exclusive {
     /// The record as it is, or `None` if there is none.
     pub record: Option<Record>,
-    value: SyncSender<Bytes>,
+    value: SyncSender<(Bytes, Weight)>,
     end: End,
 }
 
+/// Whether a write may be forgotten if the power fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weight {
+    Durable,
+    Light,
+}
+
 impl Exclusive {
-    pub(crate) fn new(record: Option<Record>, value: SyncSender<Bytes>, end: End) -> Self {
+    pub(crate) fn new(
+        record: Option<Record>,
+        value: SyncSender<(Bytes, Weight)>,
+        end: End,
+    ) -> Self {
         Self { record, value, end }
     }
 
     /// Writes the record, and ends the turn.
     pub async fn write(self, value: Bytes) -> Result<Written, Error> {
+        self.finish(value, Weight::Durable).await
+    }
+
+    /// Writes what may be forgotten, as [`Store::write_lightly`](crate::Store::write_lightly) does.
+    pub async fn write_lightly(self, value: Bytes) -> Result<Written, Error> {
+        self.finish(value, Weight::Light).await
+    }
+
+    async fn finish(self, value: Bytes, weight: Weight) -> Result<Written, Error> {
         // If nobody listens any more, the end says so.
-        drop(self.value.send(value));
+        drop(self.value.send((value, weight)));
         self.end.await
     }
 }

@@ -20,13 +20,14 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use crate::error::check_size;
+use crate::exclusive::Weight;
 use crate::{
     Error, ErrorKind, Exclusive, Expect, Key, Record, Store, StoreTime, Version, Wait, Written,
 };
 
 use bells::Bells;
 use clock::Clock;
-use database::{Database, Fault};
+use database::{Change, Database, Fault};
 use place::{Lock, Place};
 use turn::{Turn, Waiting};
 
@@ -154,6 +155,22 @@ impl File {
         done.unwrap_or_else(|panic| Err(Fault::unknown(panic))).map_err(end)
     }
 
+    async fn put(
+        &self,
+        key: &Key,
+        value: Bytes,
+        expect: Expect,
+        weight: Weight,
+    ) -> Result<Written, Error> {
+        check_size(NAME, key, value.len())?;
+        let owned = key.clone();
+        let write = move |database: &mut Database, clock: &Clock| {
+            let change = Change { key: &owned, value: &value, expect: &expect, weight };
+            database.write(&change, &clock.now())
+        };
+        self.write_with("write", key, write).await
+    }
+
     /// Waits for a turn among all processes, and reads in it.
     async fn begin_turn(&self, key: &Key) -> Result<Exclusive, Error> {
         let owned = key.clone();
@@ -164,7 +181,7 @@ impl File {
         };
         let (mut waiting, turn) = turn::pair();
         let (tell, mut told) = oneshot::channel();
-        let (value, values) = mpsc::sync_channel(1);
+        let (value, values) = mpsc::sync_channel::<(Bytes, Weight)>(1);
         let (inner, owned) = (Arc::clone(&self.inner), key.clone());
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
@@ -174,16 +191,14 @@ impl File {
                 if tell.send(record).is_err() {
                     return Ok(Written::Conflict);
                 }
-                match values.recv_timeout(HOLD) {
-                    Ok(value) => database.write(
-                        &owned,
-                        &value,
-                        &expect.unwrap_or(Expect::Absent),
-                        &clock.now(),
-                    ),
-                    // The owner has left, or forgets that others wait.
-                    Err(_) => Ok(Written::Conflict),
-                }
+                // If nothing comes, the owner has left, or forgets that others wait.
+                let Ok((value, weight)) = values.recv_timeout(HOLD) else {
+                    return Ok(Written::Conflict);
+                };
+                check_size(NAME, &owned, value.len()).map_err(Fault::from_error)?;
+                let expect = &expect.unwrap_or(Expect::Absent);
+                let change = Change { key: &owned, value: &value, expect, weight };
+                database.write(&change, &clock.now())
             })
         });
         match timeout(self.patience, &mut told).await {
@@ -225,12 +240,16 @@ impl Store for File {
     }
 
     async fn write(&self, key: &Key, value: Bytes, expect: Expect) -> Result<Written, Error> {
-        check_size(NAME, key, value.len())?;
-        let owned = key.clone();
-        let write = move |database: &mut Database, clock: &Clock| {
-            database.write(&owned, &value, &expect, &clock.now())
-        };
-        self.write_with("write", key, write).await
+        self.put(key, value, expect, Weight::Durable).await
+    }
+
+    async fn write_lightly(
+        &self,
+        key: &Key,
+        value: Bytes,
+        expect: Expect,
+    ) -> Result<Written, Error> {
+        self.put(key, value, expect, Weight::Light).await
     }
 
     async fn exclusive(&self, key: &Key) -> Result<Option<Exclusive>, Error> {

@@ -11,7 +11,7 @@ use store::{Store, Version, Wait};
 use super::{
     Answer, Contender, Ended, Grant, Holder, Lease, Moment, Release, Renewal, Stance, key,
 };
-use crate::{Clock, Error, ErrorKind, Fence, Register, Step, Token, margin};
+use crate::{Clock, Error, ErrorKind, Fence, Manner, Register, Step, Token, margin};
 
 /// The least and the most that is waited before looking again.
 const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(20));
@@ -59,6 +59,8 @@ pub struct Lock {
     is_in_doubt: bool,
     /// Whether we stand in the queue, so that the grant may be handed over to us.
     is_waiting: bool,
+    /// Whether others were seen in the queue, who write as well.
+    is_crowded: bool,
     is_proof_possible: AtomicBool,
 }
 
@@ -71,6 +73,7 @@ struct Asked {
     term: Option<Duration>,
     /// How the one before it ended, if it was not released.
     from: Option<Box<Ended>>,
+    is_crowded: bool,
 }
 
 impl Lock {
@@ -103,6 +106,7 @@ impl Lock {
             version: None,
             is_in_doubt: false,
             is_waiting: false,
+            is_crowded: false,
             is_proof_possible: AtomicBool::new(false),
         }
     }
@@ -260,18 +264,20 @@ impl Lock {
     /// Gives the lock back and asks no second time.
     pub async fn release_once(&mut self) -> Result<Release, Error> {
         let (token, at) = (&self.contender.token, self.at());
-        let release = self.register.update(|lease, _| {
+        let release = self.register.update_in(self.manner(), |lease, _| {
             let before = lease.clone();
             let release = lease.release(token, at);
             let heir = heir(&before, lease, token);
             if *lease == before {
                 Step::Keep((release, heir))
+            } else if is_only_a_ticket(&before, lease) {
+                Step::WriteLightly((release, heir))
             } else {
                 Step::Write((release, heir))
             }
         });
-        let (release, heir) = release.await?;
-        (self.fence, self.is_waiting) = (None, false);
+        let ((release, heir), _) = release.await?;
+        (self.fence, self.is_waiting, self.is_crowded) = (None, false, heir.is_some());
         self.wake_up(heir).await;
         Ok(release)
     }
@@ -326,7 +332,8 @@ impl Lock {
         let sent = self.clock.now();
         let at = self.at();
         let is_news = std::mem::replace(&mut self.is_in_doubt, true) || self.is_waiting;
-        let asked = self.register.update_to(|lease, now| {
+        let manner = if stance == Stance::Queueing { Manner::AtOnce } else { self.manner() };
+        let asked = self.register.update_in(manner, |lease, now| {
             let before = lease.clone();
             let dead = self.dead(lease);
             let answer = lease.ask(&self.contender, stance, &Moment { at, dead: &dead, now });
@@ -335,8 +342,10 @@ impl Lock {
                 heir: heir(&before, lease, &self.contender.token),
                 term: lease.grant().map(Grant::ttl),
                 from: lease.predecessor().cloned().map(Box::new),
+                is_crowded: lease.queue().iter().any(|it| *it.token() != self.contender.token),
             };
             match stance {
+                _ if is_only_a_ticket(&before, lease) => Step::WriteLightly(asked),
                 _ if *lease != before => Step::Write(asked),
                 // Whoever waits remembers what it has seen, and writes it when it renews its ticket.
                 Stance::Queueing => Step::Keep(asked),
@@ -344,10 +353,10 @@ impl Lock {
                 Stance::Passing | Stance::Renewing => Step::Note(asked),
             }
         });
-        let (Asked { answer, heir, term, from }, version) = asked.await?;
+        let (Asked { answer, heir, term, from, is_crowded }, version) = asked.await?;
         self.wake_up(heir).await;
         self.is_in_doubt = false;
-        self.version = version;
+        (self.version, self.is_crowded) = (version, is_crowded);
         match answer {
             Answer::Held { wake, .. } => {
                 (self.fence, self.refused) = (None, sent);
@@ -376,6 +385,11 @@ impl Lock {
 
     fn note_grant(&mut self, fence: Fence, since: Duration, term: Duration) {
         (self.fence, self.renewed, self.term) = (Some(fence), since, term);
+    }
+
+    /// Where others write as well, what was seen a moment ago is not there any more.
+    fn manner(&self) -> Manner {
+        if self.is_crowded { Manner::InTurn } else { Manner::AtOnce }
     }
 
     /// Rings for whoever was given the lock.
@@ -411,6 +425,13 @@ fn heir(before: &Lease, after: &Lease, us: &Token) -> Option<Token> {
     let new = after.grant().filter(|grant| grant.is_unconfirmed() && grant.token() != us)?;
     let is_old = before.grant().is_some_and(|old| old.fence == new.fence);
     (!is_old).then(|| new.token().clone())
+}
+
+/// Returns whether a change is about the queue alone. If the power fails, all of its waiters are gone.
+fn is_only_a_ticket(before: &Lease, after: &Lease) -> bool {
+    before.queue() != after.queue()
+        && before.grant() == after.grant()
+        && before.history() == after.history()
 }
 
 /// Returns whether it may be otherwise in a moment.

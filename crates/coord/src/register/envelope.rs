@@ -1,9 +1,8 @@
 //! What is written around every value: its layout, the last operations, the largest fence.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value as Json};
@@ -133,17 +132,17 @@ fn unknown_fields<T: Value>(raw: &RawValue, value: &T) -> Map<String, Json> {
     let Ok(mut fields) = serde_json::from_str::<Fields<'_>>(raw.get()) else { return Map::new() };
     // Most types write all their fields always, so that the first look is the last.
     let known = names(&T::default());
-    fields.retain(|name, _| !known.contains_key(name));
+    fields.retain(|name, _| !known.contains(name));
     if !fields.is_empty() {
         let known = names(value);
-        fields.retain(|name, _| !known.contains_key(name));
+        fields.retain(|name, _| !known.contains(name));
     }
     fields.into_iter().map(|(name, field)| (name, parsed(field))).collect()
 }
 
-fn names(value: &impl Serialize) -> BTreeMap<String, IgnoredAny> {
+fn names(value: &impl Serialize) -> BTreeSet<String> {
     let text = serde_json::to_vec(value).unwrap_or_default();
-    serde_json::from_slice(&text).unwrap_or_default()
+    serde_json::from_slice::<Fields<'_>>(&text).unwrap_or_default().into_keys().collect()
 }
 
 fn parsed(raw: &RawValue) -> Json {

@@ -125,7 +125,7 @@ fn hand_over_is_one_write_and_what_is_kept_is_confirmed_in_time() {
         assert!(raw(&store).await.grant().is_some_and(Grant::is_unconfirmed));
         fence(&waiter.next(&queued).await.unwrap());
         assert_eq!(requests(&faulty).1, 3, "the waiter found it and wrote nothing");
-        assert!(waiter.left() <= TICKET - margin(TICKET), "{:?}", waiter.left());
+        assert!(waiter.left() <= TICKET.saturating_sub(margin(TICKET)), "{:?}", waiter.left());
         let mut locks = Locks::new(vec![waiter]);
         assert!(timeout(TTL * 5, locks.keep()).await.is_err(), "it is kept");
         assert_eq!(raw(&store).await.grant().map(Grant::ttl), Some(TTL));

@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transac
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use crate::exclusive::Weight;
 use crate::{Error, ErrorKind, Expect, Key, Record, StoreTime, Version, Written};
 
 /// Tells our files from other people's: "ILCK".
@@ -41,6 +42,17 @@ pub(super) struct Database {
     /// Makes versions differ from those of a file that was here before.
     instance: String,
     identity: (u64, u64),
+    /// What the connection does with a transaction, if that is known.
+    weight: Option<Weight>,
+}
+
+/// A record that is to be written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change<'a> {
+    pub(super) key: &'a Key,
+    pub(super) value: &'a Bytes,
+    pub(super) expect: &'a Expect,
+    pub(super) weight: Weight,
 }
 
 /// What went wrong below, before it is known who asked.
@@ -69,7 +81,8 @@ impl Database {
         }
         check_schema(&connection, path)?;
         let instance = connection.query_row("SELECT instance FROM store", [], |row| row.get(0))?;
-        Ok(Some(Self { connection, instance, identity: (facts.dev(), facts.ino()) }))
+        let identity = (facts.dev(), facts.ino());
+        Ok(Some(Self { connection, instance, identity, weight: None }))
     }
 
     /// Makes the tables in an empty file. The caller holds the lock.
@@ -138,17 +151,13 @@ impl Database {
     }
 
     /// Writes one record if it is as expected. The caller holds the lock.
-    pub(super) fn write(
-        &mut self,
-        key: &Key,
-        value: &Bytes,
-        expect: &Expect,
-        now: &StoreTime,
-    ) -> Result<Written, Fault> {
+    pub(super) fn write(&mut self, change: &Change<'_>, now: &StoreTime) -> Result<Written, Fault> {
+        let Change { key, value, expect, weight } = *change;
         // Most losers of a race are told so without a transaction; only inside one is it certain.
         if !is_as_expected(self.version(key)?, expect) {
             return Ok(Written::Conflict);
         }
+        self.weigh(weight)?;
         let writing = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let current = counter(&writing, key)?.map(|counter| version(&self.instance, counter));
         if !is_as_expected(current, expect) {
@@ -169,8 +178,25 @@ impl Database {
         Ok(Written::Stored(self.version_of(next)))
     }
 
+    /// Says whether the next transaction waits for the disk.
+    ///
+    /// The log keeps its order: what is durable never lacks what was written before it.
+    fn weigh(&mut self, weight: Weight) -> Result<(), Fault> {
+        if self.weight != Some(weight) {
+            self.weight = None;
+            let synchronous = match weight {
+                Weight::Durable => "FULL",
+                Weight::Light => "NORMAL",
+            };
+            self.connection.pragma_update(None, "synchronous", synchronous)?;
+            self.weight = Some(weight);
+        }
+        Ok(())
+    }
+
     /// Removes one record if it is still at this version. The caller holds the lock.
     pub(super) fn remove(&mut self, key: &Key, at: &Version) -> Result<Written, Fault> {
+        self.weigh(Weight::Durable)?;
         let writing = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let current = counter(&writing, key)?.map(|counter| version(&self.instance, counter));
         if current.as_ref() != Some(at) {
@@ -198,6 +224,11 @@ impl Fault {
     /// Returns whether it is otherwise for whoever waits.
     pub(super) fn is_busy(&self) -> bool {
         self.is_busy
+    }
+
+    /// Takes an error that was found in the middle.
+    pub(super) fn from_error(error: Error) -> Self {
+        Self { kind: error.kind, is_busy: false, source: error.source }
     }
 
     /// Says that a blocking task ended without an answer.
@@ -339,17 +370,22 @@ mod tests {
         let mut database = Database::make(&path).expect("make");
         let now = StoreTime { epoch: String::new(), since: Duration::ZERO };
         let key = Key::new(["a"]);
-        let small = database.write(&key, &"small".into(), &Expect::Absent, &now).expect("write");
+        let put = |database: &mut Database, value: &Bytes, expect: &Expect, weight| {
+            database.write(&Change { key: &key, value, expect, weight }, &now)
+        };
+        let small = put(&mut database, &"small".into(), &Expect::Absent, Weight::Durable);
+        let small = small.expect("write");
         let Written::Stored(version) = small else { panic!("conflict") };
         database.connection.pragma_update(None, "max_page_count", 20).expect("a limit");
 
         let large = Bytes::from(vec![b'x'; 1 << 20]);
         let expect = Expect::At(version.clone());
-        let fault = database.write(&key, &large, &expect, &now).expect_err("full");
-
-        assert_eq!(fault.kind, ErrorKind::Unavailable);
-        let why = fault.into_error("write", "a").source.to_string();
-        assert!(why.contains("full"), "{why}");
+        for weight in [Weight::Durable, Weight::Light] {
+            let fault = put(&mut database, &large, &expect, weight).expect_err("full");
+            assert_eq!(fault.kind, ErrorKind::Unavailable);
+            let why = fault.into_error("write", "a").source.to_string();
+            assert!(why.contains("full"), "{why}");
+        }
         let record = database.read(&key).expect("read").expect("record");
         assert_eq!((record.value, record.version), ("small".into(), version));
     }
