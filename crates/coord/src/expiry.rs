@@ -150,6 +150,11 @@ impl Now {
         self.stamp.is_none() && self.asked.load(Ordering::Relaxed)
     }
 
+    /// Returns the moment, if it was looked up.
+    pub(crate) fn stamp(&self) -> Option<&Stamp> {
+        self.stamp.as_ref()
+    }
+
     fn ask(&self) -> Option<&Stamp> {
         self.asked.store(true, Ordering::Relaxed);
         self.stamp.as_ref()

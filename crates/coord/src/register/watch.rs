@@ -77,6 +77,22 @@ impl Watch {
         Ok(news)
     }
 
+    /// Notes in a value that we have just written that its lives are there from now on, and returns
+    /// whether the present is known. A later look makes it exact.
+    pub(super) fn note_own(&self, now: &Now, value: &mut impl Value) -> bool {
+        let Some(stamp) = now.stamp() else { return false };
+        let mut memory = self.memory();
+        let is_observer = matches!(memory.judge, Judge::Observer);
+        value.each_life(&mut |life| {
+            life.note(stamp);
+            if is_observer {
+                let state = (life.token().clone(), life.renewals());
+                memory.first_seen.entry(state).or_insert_with(|| stamp.clone());
+            }
+        });
+        true
+    }
+
     /// Returns the present, or one that nobody has looked up yet if that costs a request.
     pub(super) async fn cheap_now(
         &self,

@@ -185,6 +185,35 @@ fn an_hour_of_waiting_costs_a_bounded_number_of_requests() {
 }
 
 #[test]
+fn waiter_that_hands_the_lock_to_a_dead_one_gets_it_after_a_ticket() {
+    let stores: [fn() -> Memory; 2] = [Memory::default, || {
+        let origin = Instant::now();
+        Memory::with_clock(move || StoreTime {
+            epoch: String::new(),
+            since: Duration::from_secs(1_000 + origin.elapsed().as_secs()),
+        })
+    }];
+    for memory in stores {
+        run(async {
+            let store: Arc<dyn Store> = Arc::new(memory().asked_at(Pace::BUCKET));
+            let ttl = Duration::from_secs(20);
+            let mut holder = lock(&store, &machine(0), Contender { ttl, ..contender("holder") });
+            holder.try_acquire().await.unwrap();
+            lock(&store, &machine(1), contender("dead")).enter().await.unwrap();
+            let mut waiter = lock(&store, &machine(2), contender("waiter"));
+            let began = Instant::now();
+            let mut answer = waiter.enter().await.unwrap();
+            while matches!(answer, Answer::Held { .. }) {
+                let next = timeout(TTL * 5, waiter.next(&answer)).await;
+                answer = next.expect("it does not wait for ever").unwrap();
+            }
+            let late = began.elapsed().saturating_sub(ttl + TICKET);
+            assert!(late < Duration::from_secs(25), "{late:?}");
+        });
+    }
+}
+
+#[test]
 fn waiter_that_comes_late_knows_that_its_time_has_passed() {
     run(async {
         let store = memory();
