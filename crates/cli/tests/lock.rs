@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 use testkit::sandbox::{Ended, Sandbox};
-use testkit::servers::bare_repository;
+use testkit::servers::{bare_repository, has_program};
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -122,6 +122,36 @@ fn held_is_said_by_word_code_and_annotation() {
     signal(&holder, Signal::TERM);
     end(holder).expect_code(143);
     assert_eq!(show(&sandbox)["outcome"], "free", "it is released after the command has ended");
+}
+
+#[test]
+fn person_at_a_terminal_sees_for_whom_one_waits() {
+    if !has_program("script") {
+        return;
+    }
+    let sandbox = sandbox();
+    let flags = ["--holder", "bot-7", "--reason", "release 7"];
+    let holder = start(run_lock(&sandbox, &flags, "sleep 600"));
+    wait_for("the holder", || show(&sandbox)["outcome"] == "held");
+    let program = env!("CARGO_BIN_EXE_interlock");
+    let state = sandbox.state();
+    let wait = format!(
+        "stty cols 200; exec env -i PATH=\"$PATH\" TERM=xterm HOME=/ INTERLOCK_STATE_DIR={} \
+         {program} lock run deploy --wait 1500ms -- true",
+        state.display()
+    );
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &wait, "/dev/null"]).current_dir(&state).stdin(Stdio::null());
+    let ended = Ended::of(&terminal.output().expect("it starts"));
+    signal(&holder, Signal::TERM);
+    end(holder);
+    let shown = &ended.stdout;
+    let line = "waiting for deploy, next in the queue: held by bot-7 for";
+    assert!(shown.contains(line) && shown.contains("(release 7)"), "{shown:?}");
+    let (_, after) = shown.rsplit_once(line).expect("it was shown");
+    assert!(after.contains("\r\u{1b}[2K"), "the line is taken away: {after:?}");
+    assert!(after.contains("waited 1 s for deploy"), "{after:?}");
+    ended.expect_code(3);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod push;
 mod put;
 mod show;
 mod token;
+mod waiting;
 mod wrap;
 
 use clap::{Args, Subcommand};

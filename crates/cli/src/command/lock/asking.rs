@@ -12,7 +12,7 @@ use store::Store;
 
 use super::identity::IdentityFlags;
 use super::os_lock::proof;
-use super::present;
+use super::waiting::{self, Waiting};
 use crate::caller::StoreFlags;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -184,21 +184,31 @@ impl AskFlags {
             round = locks.enter() => round?,
             _ = interrupts.next() => return Ok(Outcome::Interrupted),
         };
+        let mut waiting = Waiting::new(session);
         while let Round::Held { name, answer } = &round {
-            present::show_wait(name, answer, session);
+            waiting.show(name, answer);
             let over = async {
                 match until {
                     Some(until) => tokio::time::sleep_until(until).await,
                     None => std::future::pending().await,
                 }
             };
-            round = tokio::select! {
-                round = locks.next() => round?,
-                () = over => {
-                    return self.last_look(locks, round.clone()).await;
+            let ticks = async {
+                loop {
+                    tokio::time::sleep(waiting::TICK).await;
+                    waiting.tick();
                 }
-                _ = interrupts.next() => return Ok(Outcome::Interrupted),
             };
+            let next = tokio::select! {
+                round = locks.next() => Some(round?),
+                () = over => None,
+                _ = interrupts.next() => return Ok(Outcome::Interrupted),
+                () = ticks => unreachable!("it ticks for ever"),
+            };
+            match next {
+                Some(next) => round = next,
+                None => return self.last_look(locks, round).await,
+            }
         }
         Ok(outcome(round, locks))
     }

@@ -1,5 +1,7 @@
 //! Locks for people and for programs: one line on a terminal, one object of JSON, one line in a summary.
 
+use std::time::Duration;
+
 use coord::lease::{Answer, Cause, Ended, Holder, How, Lost, Obstacle};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -9,25 +11,22 @@ use crate::failure::Failure;
 use crate::session::{Level, Session};
 use crate::terminal::clean;
 
-/// Shows, on a terminal, for whom one waits.
-pub(super) fn show_wait(name: &str, answer: &Answer, session: &Session) {
-    if !session.is_watched() {
-        return;
-    }
-    if let Answer::Held { by, ahead, .. } = answer {
-        session.note(&format!("waiting for {}: {}", clean(name), held(by, *ahead)));
-    }
+/// Returns who has a lock, since when and why.
+pub(super) fn held(by: &Obstacle) -> String {
+    let why = by.holder.reason.as_ref().map(|reason| format!(" ({})", clean(reason)));
+    // What is cut off on a narrow terminal is the link.
+    let link = by.holder.link.as_ref().map(|link| format!(" <{}>", clean(link)));
+    let [why, link] = [why, link].map(Option::unwrap_or_default);
+    format!("held by {} {}{why}{link}", clean(&by.holder.name), since(by.since))
 }
 
-/// Returns who has a lock, since when, why, and how many are before us.
-fn held(by: &Obstacle, ahead: Option<usize>) -> String {
-    let why = by.holder.reason.as_ref().map(|reason| format!(" ({})", clean(reason)));
-    let place = ahead.map(|ahead| match ahead {
-        0 => "; we are next".to_owned(),
-        count => format!("; {count} before us in the queue"),
-    });
-    let [why, place] = [why, place].map(Option::unwrap_or_default);
-    format!("held by {}, {}{why}{place}", who(&by.holder), since(by.since))
+/// Returns how many stand before us in the queue.
+pub(super) fn place(ahead: Option<usize>) -> String {
+    match ahead {
+        None => String::new(),
+        Some(0) => ", next in the queue".to_owned(),
+        Some(count) => format!(", {count} before us"),
+    }
 }
 
 /// Returns a holder with its link.
@@ -40,14 +39,19 @@ pub(super) fn who(holder: &Holder) -> String {
 
 /// Returns since when, for people: the clocks of two machines may differ.
 pub(super) fn since(then: Timestamp) -> String {
-    let seconds = Timestamp::now().duration_since(then).as_secs();
-    let ago = match seconds {
-        ..1 => return format!("since {}", then.strftime("%H:%M:%S")),
-        1..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        _ => format!("{} h", seconds / 3600),
-    };
-    format!("for {ago}")
+    match Duration::try_from(Timestamp::now().duration_since(then)) {
+        Ok(ago) => format!("for {}", length(ago)),
+        Err(_) => format!("since {}", then.strftime("%H:%M:%S UTC")),
+    }
+}
+
+/// Returns a length of time, for people.
+pub(super) fn length(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
 }
 
 /// Returns how a grant ended.
@@ -89,7 +93,9 @@ pub(super) fn sentence(outcome: &Outcome) -> String {
             let texts = answers.iter().map(|(name, answer)| ours(&clean(name), answer));
             texts.collect::<Vec<_>>().join("; ")
         }
-        Outcome::Held { name, by, ahead } => format!("{} is {}", clean(name), held(by, *ahead)),
+        Outcome::Held { name, by, ahead } => {
+            format!("{} is {}{}", clean(name), held(by), place(*ahead))
+        }
         Outcome::Disabled => "no store was chosen, so nothing is protected".to_owned(),
         Outcome::Unavailable(why) | Outcome::Corrupt(why) => clean(why),
         Outcome::Interrupted => "interrupted while waiting".to_owned(),
@@ -103,7 +109,7 @@ fn ours(name: &str, answer: &Answer) -> String {
         }
         Answer::Acquired { fence } => format!("{name} is ours, under fence {fence}"),
         Answer::AlreadyMine { fence } => format!("{name} is ours already, under fence {fence}"),
-        Answer::Held { by, ahead, .. } => format!("{name} is {}", held(by, *ahead)),
+        Answer::Held { by, ahead, .. } => format!("{name} is {}{}", held(by), place(*ahead)),
     }
 }
 
