@@ -2,7 +2,7 @@
 # Measures locks beside flock(1) and a plain mutex on a git branch, in one run on one machine.
 #
 # Needs a release build: cargo build --release -p interlock-cli && cargo build --release -p interlock-coord --example lock_pairs
-# With INTERLOCK_BENCH_S3=s3://… (and its variables) a bucket is measured as well.
+# Each store in INTERLOCK_BENCH_STORES (s3://… az://…, with their variables) is measured as well.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}/release
@@ -21,7 +21,7 @@ now() { date +%s%N; }
 since() { echo "$(($(now) - $1))" | awk '{ printf "%.2f s", $1 / 1e9 }'; }
 
 echo "uncontended acquire + release, median of 50"
-for url in "$file" "$git" ${INTERLOCK_BENCH_S3:-}; do
+for url in "$file" "$git" ${INTERLOCK_BENCH_STORES:-}; do
   echo "  ${url%%:*}: $("$pairs" --alone "$url")"
 done
 
@@ -29,7 +29,9 @@ echo "pairs by processes on one key, 10 s"
 for count in 1 2 8; do
   echo "  file, $count: $("$pairs" "file:$place/pairs-$count.db" "$count" 10)"
 done
-echo "  git, 8: $("$pairs" "$git" 8 10)"
+for url in "$git" ${INTERLOCK_BENCH_STORES:-}; do
+  echo "  ${url%%:*}, 8: $("$pairs" "$url" 8 10)"
+done
 
 echo "the whole command around \`true\`, mean of 20"
 began=$(now)
@@ -73,6 +75,8 @@ contend() {
 }
 echo "12 contenders of 0.5 s (6 s is ideal)"
 contend "interlock, file" "$interlock" lock run two --
-contend "interlock, git" "$interlock" lock run two --store "$git" --
+for url in "$git" ${INTERLOCK_BENCH_STORES:-}; do
+  contend "interlock, ${url%%:*}" "$interlock" lock run two --store "$url" --
+done
 contend "flock(1)" flock "$place/flock"
 contend "plain git branch" branch_mutex
