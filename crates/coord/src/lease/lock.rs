@@ -46,6 +46,8 @@ pub struct Lock {
     renewed: Duration,
     /// How long the grant lasts from then.
     term: Duration,
+    /// Whether we found the grant and have not renewed it yet.
+    is_found: bool,
     /// On our clock, before the last question was sent whose answer was that we have to wait.
     refused: Duration,
     /// On our clock: when there was last something else to be said.
@@ -99,6 +101,7 @@ impl Lock {
             fence: None,
             renewed: began,
             term: Duration::ZERO,
+            is_found: false,
             refused: began,
             news: began,
             seen: began,
@@ -192,7 +195,7 @@ impl Lock {
     /// anyway; one that is not kept ends with the ticket otherwise.
     pub async fn confirm(&mut self) -> Result<Renewal, Error> {
         match self.fence {
-            Some(fence) if self.term == self.contender.ttl => Ok(Renewal::Renewed { fence }),
+            Some(fence) if !self.is_found => Ok(Renewal::Renewed { fence }),
             _ => self.renew().await,
         }
     }
@@ -310,11 +313,11 @@ impl Lock {
     /// Looks whether it is our turn, and writes nothing if it is not.
     async fn look(&mut self) -> Result<Answer, Error> {
         let answer = self.ask(Stance::Queueing).await?;
-        let is_short = self.term < self.contender.ttl && self.due().is_zero();
         // What is kept in time needs no write now, unless we come late, or are to have it for less time
         // than a ticket.
         if self.fence.is_some()
-            && (is_short || self.term > self.contender.ttl)
+            && self.is_found
+            && (self.due().is_zero() || self.term > self.contender.ttl)
             && matches!(self.renew().await?, Renewal::Lost { .. })
         {
             return self.enter().await;
@@ -368,6 +371,7 @@ impl Lock {
             // Whoever only looked finds what others began, at some time since it was refused.
             Answer::AlreadyMine { fence } if stance == Stance::Queueing => {
                 self.note_grant(fence, self.refused, term.unwrap_or_default());
+                self.is_found = true;
             }
             Answer::Acquired { fence }
             | Answer::TakenOver { fence, .. }
@@ -385,6 +389,7 @@ impl Lock {
 
     fn note_grant(&mut self, fence: Fence, since: Duration, term: Duration) {
         (self.fence, self.renewed, self.term) = (Some(fence), since, term);
+        self.is_found = false;
     }
 
     /// Where others write as well, what was seen a moment ago is not there any more.

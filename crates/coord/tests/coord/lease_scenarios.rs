@@ -185,6 +185,22 @@ fn an_hour_of_waiting_costs_a_bounded_number_of_requests() {
 }
 
 #[test]
+fn lock_that_lasts_as_long_as_a_ticket_is_confirmed_too() {
+    run(async {
+        let store = memory();
+        let equal = Contender { ttl: TICKET, ..contender("equal") };
+        let (mut waiter, queued) = handed_over(&store, equal).await;
+        fence(&waiter.next(&queued).await.unwrap());
+        let mut locks = Locks::new(vec![waiter]);
+        assert!(locks.confirm().await.unwrap());
+        assert!(locks.confirm().await.unwrap());
+        let renewals = raw(&store).await.grant().map(Grant::renewals);
+        assert_eq!(renewals, Some(1), "it lasts its whole length from now, and is written once");
+        assert!(locks.left_to_others() >= TICKET, "{:?}", locks.left_to_others());
+    });
+}
+
+#[test]
 fn waiter_that_hands_the_lock_to_a_dead_one_gets_it_after_a_ticket() {
     let stores: [fn() -> Memory; 2] = [Memory::default, || {
         let origin = Instant::now();
