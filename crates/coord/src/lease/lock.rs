@@ -61,8 +61,9 @@ pub struct Lock {
     is_in_doubt: bool,
     /// Whether we stand in the queue, so that the grant may be handed over to us.
     is_waiting: bool,
-    /// Whether others were seen in the queue, who write as well.
-    is_crowded: bool,
+    /// How to write: where others were seen in the queue, who write as well, what was seen a moment ago
+    /// is not there any more.
+    manner: Manner,
     is_proof_possible: AtomicBool,
 }
 
@@ -109,7 +110,7 @@ impl Lock {
             version: None,
             is_in_doubt: false,
             is_waiting: false,
-            is_crowded: false,
+            manner: Manner::AtOnce,
             is_proof_possible: AtomicBool::new(false),
         }
     }
@@ -267,7 +268,7 @@ impl Lock {
     /// Gives the lock back and asks no second time.
     pub async fn release_once(&mut self) -> Result<Release, Error> {
         let (token, at) = (&self.contender.token, self.at());
-        let release = self.register.update_in(self.manner(), |lease, _| {
+        let release = self.register.update_in(self.manner, |lease, _| {
             let before = lease.clone();
             let release = lease.release(token, at);
             let heir = heir(&before, lease, token);
@@ -280,7 +281,8 @@ impl Lock {
             }
         });
         let ((release, heir), _) = release.await?;
-        (self.fence, self.is_waiting, self.is_crowded) = (None, false, heir.is_some());
+        (self.fence, self.is_waiting) = (None, false);
+        self.manner = if heir.is_some() { Manner::InTurn } else { Manner::AtOnce };
         self.wake_up(heir).await;
         Ok(release)
     }
@@ -335,7 +337,7 @@ impl Lock {
         let sent = self.clock.now();
         let at = self.at();
         let is_news = std::mem::replace(&mut self.is_in_doubt, true) || self.is_waiting;
-        let manner = if stance == Stance::Queueing { Manner::AtOnce } else { self.manner() };
+        let manner = if stance == Stance::Queueing { Manner::AtOnce } else { self.manner };
         let asked = self.register.update_in(manner, |lease, now| {
             let before = lease.clone();
             let dead = self.dead(lease);
@@ -359,7 +361,8 @@ impl Lock {
         let (Asked { answer, heir, term, from, is_crowded }, version) = asked.await?;
         self.wake_up(heir).await;
         self.is_in_doubt = false;
-        (self.version, self.is_crowded) = (version, is_crowded);
+        self.version = version;
+        self.manner = if is_crowded { Manner::InTurn } else { Manner::AtOnce };
         match answer {
             Answer::Held { wake, .. } => {
                 (self.fence, self.refused) = (None, sent);
@@ -390,11 +393,6 @@ impl Lock {
     fn note_grant(&mut self, fence: Fence, since: Duration, term: Duration) {
         (self.fence, self.renewed, self.term) = (Some(fence), since, term);
         self.is_found = false;
-    }
-
-    /// Where others write as well, what was seen a moment ago is not there any more.
-    fn manner(&self) -> Manner {
-        if self.is_crowded { Manner::InTurn } else { Manner::AtOnce }
     }
 
     /// Rings for whoever was given the lock.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coord::lease::{
-    Answer, Attempt, Breaking, Cause, Contender, Grant, Holder, How, Lease, Lock, Locks, Moment,
-    Release, Renewal, Round, Stance, key,
+    Answer, Attempt, Breaking, Cause, Contender, Holder, How, Lease, Lock, Locks, Moment, Release,
+    Renewal, Round, Stance, key,
 };
 use coord::{Clock, ErrorKind, Fence, Now, Register, Repaired, Stamp, Step, Token, margin};
 use jiff::Timestamp;
@@ -19,36 +19,36 @@ use crate::faulty::{Faults, Faulty};
 use crate::outage::Outage;
 use crate::time::{Machine, run};
 
-const TTL: Duration = Duration::from_mins(1);
-const TICKET: Duration = Duration::from_secs(30);
-const AT: Timestamp = Timestamp::UNIX_EPOCH;
+pub(crate) const TTL: Duration = Duration::from_mins(1);
+pub(crate) const TICKET: Duration = Duration::from_secs(30);
+pub(crate) const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
-fn contender(name: &str) -> Contender {
+pub(crate) fn contender(name: &str) -> Contender {
     let holder = Holder { name: name.to_owned(), surface: "test".to_owned(), ..Holder::default() };
     Contender { token: Token::random(), holder, ttl: TTL, ticket: TICKET }
 }
 
-fn machine(ahead: u64) -> Arc<dyn Clock> {
+pub(crate) fn machine(ahead: u64) -> Arc<dyn Clock> {
     Machine::new(&format!("boot {ahead}"), Duration::from_secs(ahead))
 }
 
-fn memory() -> Arc<dyn Store> {
+pub(crate) fn memory() -> Arc<dyn Store> {
     Arc::new(Memory::default())
 }
 
-fn lock(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, who: Contender) -> Lock {
+pub(crate) fn lock(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>, who: Contender) -> Lock {
     Lock::new(Arc::clone(store), Arc::clone(clock), "deploy", who, AT)
 }
 
 #[track_caller]
-fn fence(answer: &Answer) -> Fence {
+pub(crate) fn fence(answer: &Answer) -> Fence {
     match answer {
         Answer::Acquired { fence } => *fence,
         other => panic!("{other:?}"),
     }
 }
 
-async fn raw(store: &Arc<dyn Store>) -> Lease {
+pub(crate) async fn raw(store: &Arc<dyn Store>) -> Lease {
     let register = Register::<Lease>::new(Arc::clone(store), machine(9), key("deploy"));
     register.read().await.expect("memory can be read").value
 }
@@ -78,7 +78,7 @@ fn free_lock_costs_one_read_and_one_write() {
 }
 
 /// Returns how many reads and writes there were.
-fn requests(store: &Faulty) -> (usize, usize) {
+pub(crate) fn requests(store: &Faulty) -> (usize, usize) {
     let [reads, writes] = [&store.reads, &store.writes].map(|it| it.load(Ordering::Relaxed));
     (reads, writes)
 }
@@ -99,61 +99,6 @@ fn what_was_remembered_is_no_proof() {
         assert!(matches!(one.try_acquire().await.unwrap(), Answer::Held { .. }));
         assert!(matches!(one.release().await.unwrap(), Release::NotOurs { .. }));
         assert!(matches!(other.renew().await.unwrap(), Renewal::Renewed { .. }));
-    });
-}
-
-/// Lets a holder and a waiter meet, and the holder release; the waiter has not looked yet.
-async fn handed_over(store: &Arc<dyn Store>, waiter: Contender) -> (Lock, Answer) {
-    let mut holder = lock(store, &machine(0), contender("holder"));
-    holder.try_acquire().await.unwrap();
-    let mut waiter = lock(store, &machine(1), waiter);
-    let queued = waiter.enter().await.unwrap();
-    sleep(Duration::from_secs(5)).await;
-    let released = holder.release().await.unwrap();
-    let Release::Released { next: Some(next), .. } = released else { panic!("{released:?}") };
-    assert_eq!(next.name, waiter.contender().holder.name);
-    (waiter, queued)
-}
-
-#[test]
-fn hand_over_is_one_write_and_what_is_kept_is_confirmed_in_time() {
-    run(async {
-        let faulty = Faulty::new(Memory::default(), Faults::default(), 0);
-        let store: Arc<dyn Store> = Arc::clone(&faulty) as Arc<dyn Store>;
-        let (mut waiter, queued) = handed_over(&store, contender("waiter")).await;
-        assert_eq!(requests(&faulty).1, 3, "acquired, queued, released");
-        assert!(raw(&store).await.grant().is_some_and(Grant::is_unconfirmed));
-        fence(&waiter.next(&queued).await.unwrap());
-        assert_eq!(requests(&faulty).1, 3, "the waiter found it and wrote nothing");
-        assert!(waiter.left() <= TICKET.saturating_sub(margin(TICKET)), "{:?}", waiter.left());
-        let mut locks = Locks::new(vec![waiter]);
-        assert!(timeout(TTL * 5, locks.keep()).await.is_err(), "it is kept");
-        assert_eq!(raw(&store).await.grant().map(Grant::ttl), Some(TTL));
-    });
-}
-
-#[test]
-fn what_is_not_kept_is_confirmed_at_once_or_ends_with_the_ticket() {
-    run(async {
-        for confirms in [true, false] {
-            let store = memory();
-            let (mut waiter, queued) = handed_over(&store, contender("waiter")).await;
-            fence(&waiter.next(&queued).await.unwrap());
-            let mut locks = Locks::new(vec![waiter]);
-            if confirms {
-                assert!(locks.confirm().await.unwrap());
-            }
-            let mut other = lock(&store, &machine(2), contender("other"));
-            let began = Instant::now();
-            let mut answer = other.enter().await.unwrap();
-            while matches!(answer, Answer::Held { .. }) {
-                answer = other.next(&answer).await.unwrap();
-            }
-            let expected = if confirms { TTL } else { TICKET };
-            let late = began.elapsed().saturating_sub(expected);
-            assert!(began.elapsed() >= expected && late < Duration::from_secs(16), "{late:?}");
-            assert!(confirms || !locks.confirm().await.unwrap(), "it was lost meanwhile");
-        }
     });
 }
 
@@ -182,87 +127,6 @@ fn an_hour_of_waiting_costs_a_bounded_number_of_requests() {
             assert!(holding <= 200, "{holding} requests of the holder");
         });
     }
-}
-
-#[test]
-fn lock_that_lasts_as_long_as_a_ticket_is_confirmed_too() {
-    run(async {
-        let store = memory();
-        let equal = Contender { ttl: TICKET, ..contender("equal") };
-        let (mut waiter, queued) = handed_over(&store, equal).await;
-        fence(&waiter.next(&queued).await.unwrap());
-        let mut locks = Locks::new(vec![waiter]);
-        assert!(locks.confirm().await.unwrap());
-        assert!(locks.confirm().await.unwrap());
-        let renewals = raw(&store).await.grant().map(Grant::renewals);
-        assert_eq!(renewals, Some(1), "it lasts its whole length from now, and is written once");
-        assert!(locks.left_to_others() >= TICKET, "{:?}", locks.left_to_others());
-    });
-}
-
-#[test]
-fn waiter_that_hands_the_lock_to_a_dead_one_gets_it_after_a_ticket() {
-    let stores: [fn() -> Memory; 2] = [Memory::default, || {
-        let origin = Instant::now();
-        Memory::with_clock(move || StoreTime {
-            epoch: String::new(),
-            since: Duration::from_secs(1_000 + origin.elapsed().as_secs()),
-        })
-    }];
-    for memory in stores {
-        run(async {
-            let store: Arc<dyn Store> = Arc::new(memory().asked_at(Pace::BUCKET));
-            let ttl = Duration::from_secs(20);
-            let mut holder = lock(&store, &machine(0), Contender { ttl, ..contender("holder") });
-            holder.try_acquire().await.unwrap();
-            lock(&store, &machine(1), contender("dead")).enter().await.unwrap();
-            let mut waiter = lock(&store, &machine(2), contender("waiter"));
-            let began = Instant::now();
-            let mut answer = waiter.enter().await.unwrap();
-            while matches!(answer, Answer::Held { .. }) {
-                let next = timeout(TTL * 5, waiter.next(&answer)).await;
-                answer = next.expect("it does not wait for ever").unwrap();
-            }
-            let late = began.elapsed().saturating_sub(ttl + TICKET);
-            assert!(late < Duration::from_secs(25), "{late:?}");
-        });
-    }
-}
-
-#[test]
-fn waiter_that_comes_late_knows_that_its_time_has_passed() {
-    run(async {
-        let store = memory();
-        let clock = Machine::new("slow", Duration::from_secs(5));
-        let clock: Arc<dyn Clock> = clock;
-        let mut holder = lock(&store, &machine(0), contender("holder"));
-        holder.try_acquire().await.unwrap();
-        let mut waiter = lock(&store, &clock, contender("waiter"));
-        let queued = waiter.enter().await.unwrap();
-        holder.release().await.unwrap();
-        // It sleeps for longer than its ticket lasts, and a third one has it meanwhile.
-        sleep(TICKET * 2).await;
-        let mut third = lock(&store, &machine(3), contender("third"));
-        assert!(matches!(third.try_acquire().await.unwrap(), Answer::Held { .. }));
-        sleep(TICKET).await;
-        let taken = third.try_acquire().await.unwrap();
-        assert!(matches!(taken, Answer::TakenOver { ref from, .. } if from.how == How::Expired));
-        let late = timeout(TTL / 4, waiter.next(&queued)).await.expect("there is news").unwrap();
-        assert!(matches!(late, Answer::Held { ref by, .. } if by.holder.name == "third"));
-        assert_eq!(waiter.left(), Duration::ZERO);
-    });
-}
-
-#[test]
-fn lock_that_is_wanted_for_less_than_a_ticket_is_had_for_no_longer() {
-    run(async {
-        let store = memory();
-        let short = Contender { ttl: Duration::from_secs(3), ..contender("short") };
-        let (mut waiter, queued) = handed_over(&store, short).await;
-        fence(&waiter.next(&queued).await.unwrap());
-        let ttl = raw(&store).await.grant().map(Grant::ttl);
-        assert_eq!(ttl, Some(Duration::from_secs(3)));
-    });
 }
 
 #[test]

@@ -211,31 +211,6 @@ async fn waiters_are_woken_and_do_not_find_out_by_themselves() {
 }
 
 #[tokio::test]
-async fn whoever_has_a_turn_loses_to_nobody() {
-    let (_directory, path, one) = fresh().await;
-    let other = File::open(&path).await.expect("open");
-    let key = key();
-    let increment = async |store: &File| {
-        for _ in 0..10 {
-            let turn = store.exclusive(&key).await.expect("a turn").expect("it has turns");
-            let count = turn.record.as_ref().map_or(0, |record| record.value.len());
-            let written = turn.write(vec![b'+'; count + 1].into()).await.expect("write");
-            assert_ne!(written, Written::Conflict);
-        }
-    };
-    // Others who read first and write later lose against them now and then, and never the reverse.
-    let passer_by = async {
-        for _ in 0..10 {
-            let record = one.read(&key).await.expect("read");
-            let expect = record.map_or(Expect::Absent, |record| Expect::At(record.version));
-            drop(other.write(&Key::new(["elsewhere"]), "x".into(), expect).await.expect("write"));
-        }
-    };
-    futures::join!(increment(&one), increment(&other), increment(&one), passer_by);
-    assert_eq!(one.read(&key).await.expect("read").expect("record").value.len(), 30);
-}
-
-#[tokio::test]
 async fn turn_that_is_given_back_or_forgotten_does_not_keep_others() {
     let (_directory, path, one) = fresh().await;
     let other = File::open(&path).await.expect("open");
