@@ -11,6 +11,7 @@ mod failure;
 mod forge;
 mod keeper;
 mod kept;
+mod moving_line;
 mod session;
 mod settings;
 mod surroundings;

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use coord::lease::Answer;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::present;
+use crate::moving_line;
 use crate::session::Session;
 use crate::terminal::clean;
 
@@ -68,9 +69,7 @@ impl Drop for Waiting<'_> {
 }
 
 fn line() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed:>4}");
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
-    let line = ProgressBar::new_spinner().with_style(style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
-    line.set_draw_target(ProgressDrawTarget::stderr());
+    let line = moving_line::undrawn();
+    line.set_draw_target(moving_line::place());
     line
 }

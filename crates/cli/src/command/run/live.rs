@@ -4,11 +4,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use dispatch::notice::{News, Notice};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar};
 
 use super::names::{Names, clean};
 use super::plain::failure;
 use super::table;
+use crate::moving_line;
 
 /// How often elapsed times move.
 const TICK: Duration = Duration::from_millis(200);
@@ -32,9 +33,9 @@ pub(crate) struct Live {
 impl Live {
     /// Begins with an empty picture on a terminal of `rows` lines.
     pub(crate) fn new(rows: usize) -> Self {
-        let overflow = undrawn("  {msg}");
+        let overflow = moving_line::undrawn_still();
         Self {
-            screen: MultiProgress::new(),
+            screen: MultiProgress::with_draw_target(moving_line::place()),
             names: Names::default(),
             bars: HashMap::new(),
             jobs: HashMap::new(),
@@ -88,8 +89,12 @@ impl Live {
             News::JobEnded { .. } => self.job_ended(notice),
             News::RunEnded { result } => {
                 self.clear(run, "");
-                let name = self.names.get(run).to_owned();
-                self.say(&self.names.humanize(&table::run(&name, result)));
+                // The closing table says it all again: a run that is alone has nothing to wait for.
+                if self.names.count() > 1 {
+                    let table = table::run(self.names.get(run), result);
+                    let head = table.lines().next().unwrap_or_default();
+                    self.say(&self.names.humanize(head));
+                }
             }
             News::Annotation { job, level, message, .. } if level != "notice" => {
                 self.say(&format!(
@@ -148,7 +153,7 @@ impl Live {
             bar.set_message(text);
             return;
         }
-        let bar = undrawn("{spinner} {wide_msg} {elapsed:>5}");
+        let bar = moving_line::undrawn();
         bar.set_message(text);
         self.bars.insert(key.clone(), bar);
         self.hidden.push_back(key);
@@ -180,7 +185,7 @@ impl Live {
         self.screen.remove(&self.overflow);
         let count = self.hidden.len() + self.queued.len();
         if count > 0 {
-            self.overflow = self.screen.add(undrawn("  {msg}"));
+            self.overflow = self.screen.add(moving_line::undrawn_still());
             self.overflow.set_message(format!("… and {count} more"));
         }
     }
@@ -190,17 +195,4 @@ impl Live {
             drop(self.screen.println(line));
         }
     }
-}
-
-/// Makes a line that is not drawn before it is added to a screen.
-fn undrawn(template: &str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_style(style(template));
-    bar.set_draw_target(ProgressDrawTarget::hidden());
-    bar
-}
-
-fn style(template: &str) -> ProgressStyle {
-    let style =
-        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
-    style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
 }

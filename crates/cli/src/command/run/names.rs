@@ -19,6 +19,11 @@ impl Names {
         self.runs.entry(run.to_owned()).or_insert(short)
     }
 
+    /// Returns how many runs there are.
+    pub(crate) fn count(&self) -> usize {
+        self.runs.len()
+    }
+
     /// Returns the name of a run, the id itself if it is not known.
     pub(crate) fn get<'a>(&'a self, run: &'a str) -> &'a str {
         self.runs.get(run).map_or(run, String::as_str)
