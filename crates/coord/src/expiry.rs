@@ -93,7 +93,8 @@ impl Life {
 
     /// Lets it last a whole length again, counted from the write that carries this.
     pub fn renew(&mut self) {
-        self.renewals += 1;
+        // Only that it is another number matters.
+        self.renewals = self.renewals.wrapping_add(1);
         self.seen.clear();
     }
 

@@ -134,7 +134,7 @@ impl Lease {
 
     fn enlist(&mut self, who: &Contender, at: Timestamp) {
         if self.queue.len() < MAX_TICKETS {
-            self.tickets += 1;
+            self.tickets = self.tickets.wrapping_add(1);
             // The fence goes into the name because a repair begins to count anew.
             let name = format!("ticket {}.{}", self.fence, self.tickets);
             let life = Life::new(Token::new(name), who.ticket);

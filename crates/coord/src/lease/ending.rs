@@ -114,12 +114,13 @@ impl Lease {
     }
 
     /// Ends the token's grant and its ticket, and hands the lock over to the head of the queue.
-    pub fn release(&mut self, token: &Token, at: Timestamp) -> Release {
+    pub fn release(&mut self, token: &Token, moment: &Moment<'_>) -> Release {
         let fence = self.grant.as_ref().filter(|grant| grant.token() == token).map(|g| g.fence);
         self.leave(token);
         let Some(fence) = fence else { return Release::NotOurs { by: self.holder() } };
-        self.end(How::Released, at);
-        self.hand_over(at);
+        self.end(How::Released, moment.at);
+        self.drop_ended_tickets(None, moment);
+        self.hand_over(moment.at);
         Release::Released { fence, next: self.holder() }
     }
 
@@ -129,13 +130,20 @@ impl Lease {
     }
 
     /// Ends the grant of the holder with this name, and keeps who did it and why.
-    pub fn break_grant(&mut self, holder: &str, by: &str, reason: &str, at: Timestamp) -> Breaking {
+    pub fn break_grant(
+        &mut self,
+        holder: &str,
+        by: &str,
+        reason: &str,
+        moment: &Moment<'_>,
+    ) -> Breaking {
         let Some(grant) = self.grant.clone() else { return Breaking::Free };
         if grant.holder.name != holder {
             return Breaking::Other { holder: Box::new(grant.holder) };
         }
-        self.end(How::Broken { by: by.to_owned(), reason: reason.to_owned() }, at);
-        self.hand_over(at);
+        self.end(How::Broken { by: by.to_owned(), reason: reason.to_owned() }, moment.at);
+        self.drop_ended_tickets(None, moment);
+        self.hand_over(moment.at);
         Breaking::Broken { grant: Box::new(grant) }
     }
 
@@ -143,13 +151,18 @@ impl Lease {
     /// asks is alive, so its own ticket stays.
     pub(super) fn settle(&mut self, asker: &Token, moment: &Moment<'_>) {
         let Moment { at, dead, now } = *moment;
-        let ends = |ticket: &Ticket| dead.contains(ticket.token()) || ticket.is_over(now);
-        self.queue.retain(|ticket| ticket.token() == asker || !ends(ticket));
+        self.drop_ended_tickets(Some(asker), moment);
         match &self.grant {
             Some(grant) if dead.contains(grant.token()) => self.end(How::Died, at),
             Some(grant) if grant.is_over(now) => self.end(How::Expired, at),
             _ => {}
         }
+    }
+
+    fn drop_ended_tickets(&mut self, except: Option<&Token>, moment: &Moment<'_>) {
+        let Moment { dead, now, .. } = *moment;
+        let ends = |ticket: &Ticket| dead.contains(ticket.token()) || ticket.is_over(now);
+        self.queue.retain(|ticket| Some(ticket.token()) == except || !ends(ticket));
     }
 
     /// Ends the grant. Who has the lock then is another question.

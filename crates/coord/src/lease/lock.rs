@@ -19,6 +19,8 @@ const WAITS: (Duration, Duration) = (Duration::from_millis(20), Duration::from_s
 const PROOF: Duration = Duration::from_secs(1);
 /// What is waited after a failure of the store.
 const PAUSE: Duration = Duration::from_millis(500);
+/// For how long a grant that was found is kept without a renewal, which work that is over by then saves.
+const SOON: Duration = Duration::from_secs(2);
 /// How often a holder looks whether its grant was taken away.
 const GLANCE: Duration = Duration::from_secs(20);
 /// How often a release is tried before it is left to the end of the grant.
@@ -196,7 +198,9 @@ impl Lock {
     /// anyway; one that is not kept ends with the ticket otherwise.
     pub async fn confirm(&mut self) -> Result<Renewal, Error> {
         match self.fence {
-            Some(fence) if !self.is_found => Ok(Renewal::Renewed { fence }),
+            Some(fence) if !self.is_found && self.clock.now() < self.renewed + SOON => {
+                Ok(Renewal::Renewed { fence })
+            }
             _ => self.renew().await,
         }
     }
@@ -221,7 +225,10 @@ impl Lock {
 
     /// Returns how long it is until the grant should be renewed.
     pub(super) fn due(&self) -> Duration {
-        (self.renewed + self.term / 3).saturating_sub(self.clock.now())
+        let due = self.renewed + self.term / 3;
+        // What was found is ours for the length of a ticket, and soon for its own.
+        let due = if self.is_found { due.min(self.seen + SOON) } else { due };
+        due.saturating_sub(self.clock.now())
     }
 
     /// Returns how long it is until something should be done to keep the grant.
@@ -268,9 +275,10 @@ impl Lock {
     /// Gives the lock back and asks no second time.
     pub async fn release_once(&mut self) -> Result<Release, Error> {
         let (token, at) = (&self.contender.token, self.at());
-        let release = self.register.update_in(self.manner, |lease, _| {
+        let release = self.register.update_in(self.manner, |lease, now| {
             let before = lease.clone();
-            let release = lease.release(token, at);
+            let dead = self.dead(lease);
+            let release = lease.release(token, &Moment { at, dead: &dead, now });
             let heir = heir(&before, lease, token);
             if *lease == before {
                 Step::Keep((release, heir))
@@ -319,7 +327,7 @@ impl Lock {
         // than a ticket.
         if self.fence.is_some()
             && self.is_found
-            && (self.due().is_zero() || self.term > self.contender.ttl)
+            && (self.renewed + self.term / 3 <= self.clock.now() || self.term > self.contender.ttl)
             && matches!(self.renew().await?, Renewal::Lost { .. })
         {
             return self.enter().await;

@@ -114,13 +114,32 @@ impl Locks {
 
     /// Takes them one after the other, and stands in the queue of the first that is held.
     pub async fn enter(&mut self) -> Result<Round, Error> {
-        while let Some(lock) = self.all.get_mut(self.answers.len()) {
-            let answer = lock.enter().await?;
+        loop {
+            let (ours, others) = self.all.split_at_mut(self.answers.len());
+            let Some(lock) = others.first_mut() else {
+                if self.all.iter().all(|lock| !lock.left().is_zero()) {
+                    return Ok(Round::All);
+                }
+                // One of them ended while the last was waited for, or while we slept.
+                self.give_back().await;
+                continue;
+            };
+            let answer = tokio::select! {
+                biased;
+                answer = lock.enter() => Some(answer?),
+                lost = keep(ours) => {
+                    tracing::debug!(lock = lost.name, "lost while asking for another; starting again");
+                    None
+                }
+            };
+            let Some(answer) = answer else {
+                self.give_back().await;
+                continue;
+            };
             if let Some(round) = self.note(answer) {
                 return Ok(round);
             }
         }
-        Ok(Round::All)
     }
 
     /// Waits until there is news, and keeps meanwhile what is ours already.

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value as Json};
 use store::Key;
 use uuid::Uuid;
 
 use super::Value;
+use super::repair::LARGEST;
 use crate::{Error, Fence};
 
 /// How many operations are remembered. A writer whose reply was lost finds itself among them.
@@ -25,8 +25,8 @@ pub(super) struct Envelope {
     operations: Vec<OperationId>,
     fence: Fence,
     /// What we do not know about passes through, here and at the top of the value.
-    unknown: Map<String, Json>,
-    unknown_in_value: Map<String, Json>,
+    unknown: Unknown,
+    unknown_in_value: Unknown,
 }
 
 /// What is written. The order of the fields is that of the records since the first one.
@@ -39,6 +39,9 @@ struct Written<'a, V> {
 }
 
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
+
+/// Fields that are kept to the letter.
+type Unknown = Vec<(String, Box<RawValue>)>;
 
 impl Envelope {
     /// Takes a record apart.
@@ -55,18 +58,27 @@ impl Envelope {
         let operations = record.remove("ops").and_then(operations);
         let operations = operations.ok_or_else(|| corrupt("it has no operations".to_owned()))?;
         let fence = number(record.remove("fence"));
-        let fence = Fence(fence.ok_or_else(|| corrupt("it has no fence".to_owned()))?);
+        let fence = fence.ok_or_else(|| corrupt("it has no fence".to_owned()))?;
+        if fence > LARGEST {
+            return Err(corrupt("its fence is larger than any that was ever given".to_owned()));
+        }
+        let fence = Fence(fence);
         let raw = record.remove("value").ok_or_else(|| corrupt("it has no value".to_owned()))?;
         let mut value: T = serde_json::from_str(raw.get()).map_err(bad)?;
         value.raise(fence);
         let unknown_in_value = unknown_fields(raw, &value);
-        let unknown = record.into_iter().map(|(name, field)| (name, parsed(field))).collect();
+        let unknown = kept(record);
         Ok((Self { operations, fence, unknown, unknown_in_value }, value))
     }
 
     /// Returns whether this operation is among the last.
     pub(super) fn has(&self, id: &OperationId) -> bool {
         self.operations.contains(id)
+    }
+
+    /// Returns whether this operation is the last.
+    pub(super) fn is_last(&self, id: &OperationId) -> bool {
+        self.operations.first() == Some(id)
     }
 
     /// Puts the next value into the envelope, and names the operation, which is the first in it.
@@ -96,11 +108,11 @@ impl Envelope {
             let written = Written { schema, ops, fence, value };
             return serde_json::to_vec(&written).expect("our records are plain data");
         }
-        let json = serde_json::to_value(value).expect("our records are plain data");
-        let value = joined(json, &self.unknown_in_value);
-        let written = Written { schema, ops, fence, value };
-        let json = serde_json::to_value(&written).expect("our records are plain data");
-        serde_json::to_vec(&joined(json, &self.unknown)).expect("JSON values can be written")
+        let text = serde_json::to_vec(value).expect("our records are plain data");
+        let value = joined(&text, &self.unknown_in_value);
+        let written = Written { schema, ops, fence, value: &value };
+        let text = serde_json::to_vec(&written).expect("our records are plain data");
+        serde_json::to_vec(&joined(&text, &self.unknown)).expect("JSON values can be written")
     }
 }
 
@@ -112,24 +124,32 @@ impl Serialize for OperationId {
 
 /// Reads the names of operations, and passes over what is none.
 fn operations(raw: &RawValue) -> Option<Vec<OperationId>> {
-    let texts: Vec<Json> = serde_json::from_str(raw.get()).ok()?;
-    let id = |text: &Json| Some(OperationId(Uuid::try_parse(text.as_str()?).ok()?));
+    let texts: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
+    let id = |text: &&RawValue| {
+        let text: String = serde_json::from_str(text.get()).ok()?;
+        Some(OperationId(Uuid::try_parse(&text).ok()?))
+    };
     Some(texts.iter().filter_map(id).collect())
 }
 
-/// Adds the fields that a value does not have itself.
-fn joined(mut json: Json, more: &Map<String, Json>) -> Json {
-    if let Json::Object(fields) = &mut json {
-        for (name, field) in more {
-            fields.entry(name.as_str()).or_insert_with(|| field.clone());
-        }
+/// Adds the fields that an object does not have itself.
+fn joined<'a>(object: &'a [u8], more: &'a Unknown) -> Fields<'a> {
+    let mut fields: Fields<'_> = serde_json::from_slice(object).unwrap_or_default();
+    for (name, field) in more {
+        fields.entry(name.clone()).or_insert(field);
     }
-    json
+    fields
+}
+
+fn kept(fields: Fields<'_>) -> Unknown {
+    fields.into_iter().map(|(name, field)| (name, field.to_owned())).collect()
 }
 
 /// Returns the fields of the value that its type would not write back.
-fn unknown_fields<T: Value>(raw: &RawValue, value: &T) -> Map<String, Json> {
-    let Ok(mut fields) = serde_json::from_str::<Fields<'_>>(raw.get()) else { return Map::new() };
+fn unknown_fields<T: Value>(raw: &RawValue, value: &T) -> Unknown {
+    let Ok(mut fields) = serde_json::from_str::<Fields<'_>>(raw.get()) else {
+        return Unknown::new();
+    };
     // Most types write all their fields always, so that the first look is the last.
     let known = names(&T::default());
     fields.retain(|name, _| !known.contains(name));
@@ -137,14 +157,10 @@ fn unknown_fields<T: Value>(raw: &RawValue, value: &T) -> Map<String, Json> {
         let known = names(value);
         fields.retain(|name, _| !known.contains(name));
     }
-    fields.into_iter().map(|(name, field)| (name, parsed(field))).collect()
+    kept(fields)
 }
 
 fn names(value: &impl Serialize) -> BTreeSet<String> {
     let text = serde_json::to_vec(value).unwrap_or_default();
     serde_json::from_slice::<Fields<'_>>(&text).unwrap_or_default().into_keys().collect()
-}
-
-fn parsed(raw: &RawValue) -> Json {
-    serde_json::from_str(raw.get()).unwrap_or_default()
 }

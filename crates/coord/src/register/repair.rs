@@ -12,7 +12,7 @@ use crate::{Error, Fence};
 /// The farthest a repair jumps beyond the one before it.
 const LEAP: u64 = 1 << 32;
 /// Numbers above this are damage, not fences. JavaScript still counts exactly below it.
-const LARGEST: u64 = 1 << 52;
+pub(super) const LARGEST: u64 = 1 << 52;
 
 /// What a repair did.
 #[derive(Clone, Debug, PartialEq, Eq)]

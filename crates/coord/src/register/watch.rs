@@ -78,10 +78,16 @@ impl Watch {
     }
 
     /// Notes in a value that we have just written that its lives are there from now on, and returns
-    /// whether the present is known. A later look makes it exact.
+    /// whether that is known. A later look makes it exact.
+    ///
+    /// Of a bucket's clock we only know what time it was when we asked, and how long ago that is on ours,
+    /// which may stand still or be slow: a note by it could be early, and others would believe it.
     pub(super) fn note_own(&self, now: &Now, value: &mut impl Value) -> bool {
-        let Some(stamp) = now.stamp() else { return false };
         let mut memory = self.memory();
+        if matches!(memory.judge, Judge::Remote { .. }) {
+            return false;
+        }
+        let Some(stamp) = now.stamp() else { return false };
         let is_observer = matches!(memory.judge, Judge::Observer);
         value.each_life(&mut |life| {
             life.note(stamp);

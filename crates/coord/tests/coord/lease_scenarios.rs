@@ -129,6 +129,10 @@ fn an_hour_of_waiting_costs_a_bounded_number_of_requests() {
     }
 }
 
+fn now_at(now: &Now) -> Moment<'_> {
+    Moment { at: AT, dead: &[], now }
+}
+
 #[test]
 fn own_token_finds_its_grant_and_a_name_does_not() {
     run(async {
@@ -344,8 +348,9 @@ fn breaking_needs_the_name_of_the_holder_and_leaves_a_trace() {
         one.try_acquire().await.unwrap();
         let break_it = async |name: &str| {
             let register = Register::<Lease>::new(Arc::clone(&store), machine(3), key("deploy"));
-            let broken = register
-                .update(|lease, _| Step::Write(lease.break_grant(name, "eve", "it hangs", AT)));
+            let broken = register.update(|lease, now| {
+                Step::Write(lease.break_grant(name, "eve", "it hangs", &now_at(now)))
+            });
             broken.await.unwrap()
         };
         assert!(
@@ -414,8 +419,8 @@ fn holder_learns_within_moments_that_its_lock_was_taken_away() {
         let mut locks = Locks::new(vec![lock(&store, &machine(0), who)]);
         locks.try_acquire().await.unwrap();
         let register = Register::<Lease>::new(Arc::clone(&store), machine(3), key("deploy"));
-        let broken =
-            register.update(|lease, _| Step::Write(lease.break_grant("one", "e", "x", AT)));
+        let broken = register
+            .update(|lease, now| Step::Write(lease.break_grant("one", "e", "x", &now_at(now))));
         broken.await.unwrap();
         let began = Instant::now();
         let lost = locks.keep().await;

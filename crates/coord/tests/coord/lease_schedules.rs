@@ -184,7 +184,11 @@ impl World {
             Event::Release(who) => {
                 let person = self.person(who);
                 may_end = holds(&person);
-                let release = self.lease.release(&person.token, Timestamp::UNIX_EPOCH);
+                let release = {
+                    let now = self.now();
+                    let moment = Moment { at: Timestamp::UNIX_EPOCH, dead: &[], now: &now };
+                    self.lease.release(&person.token, &moment)
+                };
                 assert_eq!(matches!(release, Release::Released { .. }), may_end);
                 assert!(!queue(&self.lease).contains(&person.token));
                 self.turns[usize::from(who)] += 1;
@@ -193,7 +197,9 @@ impl World {
                 let name = self.person(who).holder.name;
                 may_end = holds(&self.person(who));
                 let at = Timestamp::UNIX_EPOCH;
-                self.lease.break_grant(&name, "somebody", "it hangs", at);
+                let now = self.now();
+                let moment = Moment { at, dead: &[], now: &now };
+                self.lease.break_grant(&name, "somebody", "it hangs", &moment);
                 if may_end {
                     let broken = before.as_ref().map(|(_, fence)| *fence);
                     assert_ne!(self.lease.grant().map(|grant| grant.fence), broken);

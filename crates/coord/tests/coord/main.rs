@@ -7,6 +7,7 @@ mod faulty;
 mod group_scenarios;
 mod group_schedules;
 mod group_storms;
+mod lease_faults;
 mod lease_handover;
 mod lease_scenarios;
 mod lease_schedules;

@@ -1,7 +1,7 @@
 //! `lock break` and `lock repair`: what a person does where the machinery cannot go on.
 
 use clap::Args;
-use coord::lease::{Breaking, key};
+use coord::lease::{Breaking, Moment, key};
 use coord::{Repaired, Step};
 use jiff::Timestamp;
 use serde_json::json;
@@ -48,11 +48,13 @@ impl Break {
         let (by, at) = (name(&session.surroundings, None), Timestamp::now());
         let reason: String = self.reason.chars().take(500).collect();
         let register = register(store, key(&self.key));
-        let breaking =
-            register.update(|lease, _| match lease.break_grant(&self.holder, &by, &reason, at) {
+        let breaking = register.update(|lease, now| {
+            let moment = Moment { at, dead: &[], now };
+            match lease.break_grant(&self.holder, &by, &reason, &moment) {
                 broken @ Breaking::Broken { .. } => Step::Write(broken),
                 other => Step::Keep(other),
-            });
+            }
+        });
         let key = clean(&self.key);
         let (word, exit, text) = match breaking.await? {
             Breaking::Broken { grant } => {
