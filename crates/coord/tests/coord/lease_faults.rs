@@ -284,9 +284,10 @@ async fn is_taken_away(wait: Duration) -> bool {
 
 #[test]
 fn late_clock_of_a_third_one_takes_nothing_away() {
-    for phase in 0..100 {
+    for phase in 0..60 {
         let wait = Duration::from_secs(200) + Duration::from_millis(200) * phase;
-        assert!(!run(is_taken_away(wait)), "after {wait:?}");
+        let ended = run(async { timeout(Duration::from_hours(1), is_taken_away(wait)).await });
+        assert_eq!(ended, Ok(false), "after {wait:?}");
     }
 }
 
