@@ -162,7 +162,7 @@ fn all_locks_are_had_at_once_or_are_taken_anew() {
 #[test]
 fn grant_that_was_found_is_soon_ours_for_its_whole_length() {
     run(async {
-        let tricky = Tricky::new(key("deploy"), Trick::Slow(Duration::from_secs(60)));
+        let tricky = Tricky::new(key("deploy"), Trick::Slow(Duration::from_mins(1)));
         let store: Arc<dyn Store> = Arc::clone(&tricky) as Arc<dyn Store>;
         let mut holder = lock(&store, &machine(0), who("holder"));
         holder.try_acquire().await.unwrap();
@@ -197,7 +197,10 @@ fn release_passes_over_a_waiter_whose_ticket_has_ended() {
 
 /// A clock that stood still for a while, as that of a virtual machine may.
 #[derive(Debug)]
-struct Late(Instant);
+struct Late {
+    boot: String,
+    origin: Instant,
+}
 
 impl Late {
     const AT: Duration = Duration::from_secs(40);
@@ -206,12 +209,12 @@ impl Late {
 
 impl Clock for Late {
     fn now(&self) -> Duration {
-        let passed = self.0.elapsed();
+        let passed = self.origin.elapsed();
         passed.min(Self::AT).max(passed.saturating_sub(Self::PAUSE))
     }
 
     fn boot(&self) -> &str {
-        "late"
+        &self.boot
     }
 }
 
@@ -224,7 +227,7 @@ async fn is_taken_away(wait: Duration) -> bool {
         since: Duration::from_secs(1_000 + origin.elapsed().as_secs()),
     };
     let store: Arc<dyn Store> = Arc::new(Memory::with_clock(time).asked_at(Pace::BUCKET));
-    let late: Arc<dyn Clock> = Arc::new(Late(origin));
+    let late: Arc<dyn Clock> = Arc::new(Late { boot: "late".to_owned(), origin });
     let mut holder = who("holder");
     (holder.holder.boot, holder.holder.lock) = (Some("late".to_owned()), Some("x".to_owned()));
     lock(&store, &late, holder).try_acquire().await.unwrap();
@@ -286,7 +289,8 @@ async fn is_taken_away(wait: Duration) -> bool {
 fn late_clock_of_a_third_one_takes_nothing_away() {
     for phase in 0..60 {
         let wait = Duration::from_secs(200) + Duration::from_millis(200) * phase;
-        let ended = run(async { timeout(Duration::from_hours(1), is_taken_away(wait)).await });
+        let ended =
+            run(async { timeout(Duration::from_hours(1), Box::pin(is_taken_away(wait))).await });
         assert_eq!(ended, Ok(false), "after {wait:?}");
     }
 }
