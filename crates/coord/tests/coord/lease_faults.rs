@@ -273,6 +273,7 @@ async fn is_taken_away(wait: Duration) -> bool {
                 return true;
             }
             drop(timeout(Duration::from_millis(500), locks.keep()).await);
+            sleep(Duration::from_millis(10)).await;
             if origin.elapsed() > wait + Duration::from_mins(5) {
                 return false;
             }
@@ -287,8 +288,8 @@ async fn is_taken_away(wait: Duration) -> bool {
 
 #[test]
 fn late_clock_of_a_third_one_takes_nothing_away() {
-    for phase in 0..60 {
-        let wait = Duration::from_secs(200) + Duration::from_millis(200) * phase;
+    for phase in 0..25 {
+        let wait = Duration::from_secs(206) + Duration::from_millis(200) * phase;
         let ended =
             run(async { timeout(Duration::from_hours(1), Box::pin(is_taken_away(wait))).await });
         assert_eq!(ended, Ok(false), "after {wait:?}");
