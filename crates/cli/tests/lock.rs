@@ -276,9 +276,12 @@ fn killed_holder_and_killed_waiter_delay_nobody_on_this_machine() {
     wait_for("the command", || alive.exists());
     let waiter = start(run_lock(&sandbox, &["--wait", "60s"], "echo never"));
     wait_for("its ticket", || show(&sandbox)["queue"].as_array().expect("a queue").len() == 1);
-    for child in [&waiter, &holder] {
-        signal(child, Signal::KILL);
-    }
+    // Only its front is killed; the rest follows in a moment, in which it may still take the lock.
+    let family = descendants(i32::try_from(waiter.id()).expect("a process id"));
+    signal(&waiter, Signal::KILL);
+    let is_gone = |id: &i32| !Path::new(&format!("/proc/{id}")).exists();
+    wait_for("the waiter's end", || family.iter().skip(1).all(is_gone));
+    signal(&holder, Signal::KILL);
     let began = Instant::now();
     let next = end(start(run_lock(&sandbox, &["--wait", "60s"], "echo $INTERLOCK_FENCE")));
     assert_eq!(next.expect_code(0).stdout, "2\n");
