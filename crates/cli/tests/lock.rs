@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
-use testkit::sandbox::{Ended, Sandbox};
+use testkit::sandbox::{Ended, Sandbox, descendants};
 use testkit::servers::{bare_repository, has_program};
 
 const LONG: Duration = Duration::from_mins(1);
@@ -329,21 +329,6 @@ fn command_that_slept_past_its_time_is_stopped_and_its_guarded_writes_are_refuse
     let last = read(&late);
     std::thread::sleep(Duration::from_millis(400));
     assert_eq!(read(&late), last, "the command goes on");
-}
-
-/// Returns a process and everything that stems from it.
-fn descendants(root: i32) -> Vec<i32> {
-    let mut family = vec![root];
-    let mut index = 0;
-    while let Some(id) = family.get(index).copied() {
-        let tasks = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
-        for task in tasks {
-            let children = read(&task.path().join("children"));
-            family.extend(children.split_whitespace().filter_map(|id| id.parse::<i32>().ok()));
-        }
-        index += 1;
-    }
-    family
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::error::check_size;
@@ -139,20 +140,30 @@ impl File {
         doing: impl FnOnce(&mut Database, &Clock) -> Result<Written, Fault> + Send + 'static,
     ) -> Result<Written, Error> {
         let end = |fault: Fault| fault.into_error(action, key.as_str());
-        let permit = Arc::clone(&self.writers).acquire_owned();
-        let Ok(permit) = timeout(self.patience, permit).await else {
-            return Err(end(Fault::hanging(self.patience)));
-        };
-        let (mut waiting, turn) = turn::pair();
-        let (inner, owned) = (Arc::clone(&self.inner), key.clone());
-        let mut task = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            inner.write(turn, owned.as_str(), doing)
-        });
+        let (mut waiting, mut task) = self.queue_up(key, doing).await.map_err(end)?;
         let Ok(done) = timeout(self.patience, &mut task).await else {
             return Err(end(self.give_up(&mut waiting, task).await));
         };
         done.unwrap_or_else(|panic| Err(Fault::unknown(panic))).map_err(end)
+    }
+
+    /// Begins a blocking task that waits for its turn, and does in it what is to be done.
+    async fn queue_up(
+        &self,
+        key: &Key,
+        doing: impl FnOnce(&mut Database, &Clock) -> Result<Written, Fault> + Send + 'static,
+    ) -> Result<(Waiting, JoinHandle<Result<Written, Fault>>), Fault> {
+        let permit = Arc::clone(&self.writers).acquire_owned();
+        let Ok(permit) = timeout(self.patience, permit).await else {
+            return Err(Fault::hanging(self.patience));
+        };
+        let (waiting, turn) = turn::pair();
+        let (inner, key) = (Arc::clone(&self.inner), key.clone());
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            inner.write(turn, key.as_str(), doing)
+        });
+        Ok((waiting, task))
     }
 
     async fn put(
@@ -175,32 +186,28 @@ impl File {
     async fn begin_turn(&self, key: &Key) -> Result<Exclusive, Error> {
         let owned = key.clone();
         let end = move |fault: Fault| fault.into_error("write", owned.as_str());
-        let permit = Arc::clone(&self.writers).acquire_owned();
-        let Ok(permit) = timeout(self.patience, permit).await else {
-            return Err(end(Fault::hanging(self.patience)));
-        };
-        let (mut waiting, turn) = turn::pair();
         let (tell, mut told) = oneshot::channel();
         let (value, values) = mpsc::sync_channel::<(Bytes, Weight)>(1);
-        let (inner, owned) = (Arc::clone(&self.inner), key.clone());
-        let task = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            inner.write(turn, owned.as_str(), |database, clock| {
-                let record = database.read(&owned)?;
-                let expect = record.as_ref().map(|record| Expect::At(record.version.clone()));
-                if tell.send(record).is_err() {
-                    return Ok(Written::Conflict);
-                }
-                // If nothing comes, the owner has left, or forgets that others wait.
-                let Ok((value, weight)) = values.recv_timeout(HOLD) else {
-                    return Ok(Written::Conflict);
-                };
-                check_size(NAME, &owned, value.len()).map_err(Fault::from_error)?;
-                let expect = &expect.unwrap_or(Expect::Absent);
-                let change = Change { key: &owned, value: &value, expect, weight };
-                database.write(&change, &clock.now())
-            })
-        });
+        let owned = key.clone();
+        let turn = move |database: &mut Database, clock: &Clock| {
+            let record = database.read(&owned)?;
+            let expect = record.as_ref().map(|record| Expect::At(record.version.clone()));
+            if tell.send(record).is_err() {
+                return Ok(Written::Conflict);
+            }
+            // If nothing comes, the owner has left, or forgets that others wait.
+            let Ok((value, weight)) = values.recv_timeout(HOLD) else {
+                return Ok(Written::Conflict);
+            };
+            check_size(NAME, &owned, value.len()).map_err(Fault::from_error)?;
+            let expect = &expect.unwrap_or(Expect::Absent);
+            let change = Change { key: &owned, value: &value, expect, weight };
+            database.write(&change, &clock.now())
+        };
+        let (mut waiting, task) = match self.queue_up(key, turn).await {
+            Ok(queued) => queued,
+            Err(fault) => return Err(end(fault)),
+        };
         match timeout(self.patience, &mut told).await {
             Ok(Ok(record)) => {
                 let done = async move {
@@ -220,7 +227,7 @@ impl File {
     async fn give_up(
         &self,
         waiting: &mut Waiting,
-        task: tokio::task::JoinHandle<Result<Written, Fault>>,
+        task: JoinHandle<Result<Written, Fault>>,
     ) -> Fault {
         if waiting.abandon() {
             return Fault::hanging(self.patience);

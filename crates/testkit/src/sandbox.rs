@@ -206,3 +206,18 @@ impl Ended {
         last["runs"].as_array().expect("a list of runs").clone()
     }
 }
+
+/// Returns a process and everything that stems from it, parents first.
+pub fn descendants(root: i32) -> Vec<i32> {
+    let mut family = vec![root];
+    let mut index = 0;
+    while let Some(id) = family.get(index).copied() {
+        let tasks = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+        for task in tasks {
+            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            family.extend(children.split_whitespace().filter_map(|id| id.parse::<i32>().ok()));
+        }
+        index += 1;
+    }
+    family
+}

@@ -1,6 +1,6 @@
 //! A call that goes on while a test does something else, and that no test leaves behind.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use testkit::sandbox::Ended;
+use testkit::sandbox::{Ended, descendants};
 
 /// Longer than anything takes unless it hangs.
 const LONG: Duration = Duration::from_mins(2);
@@ -98,19 +98,4 @@ pub(crate) fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
 fn send(id: i32, signal: Signal) {
     // One that has ended meanwhile needs no signal.
     kill_process(Pid::from_raw(id).expect("not zero"), signal).ok();
-}
-
-/// Returns a process and everything that stems from it, parents first.
-fn descendants(root: i32) -> Vec<i32> {
-    let mut family = vec![root];
-    let mut index = 0;
-    while let Some(id) = family.get(index).copied() {
-        let tasks = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
-        for task in tasks {
-            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            family.extend(children.split_whitespace().filter_map(|id| id.parse::<i32>().ok()));
-        }
-        index += 1;
-    }
-    family
 }

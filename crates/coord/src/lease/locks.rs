@@ -124,19 +124,11 @@ impl Locks {
                 self.give_back().await;
                 continue;
             };
-            let answer = tokio::select! {
-                biased;
-                answer = lock.enter() => Some(answer?),
-                lost = keep(ours) => {
-                    tracing::debug!(lock = lost.name, "lost while asking for another; starting again");
-                    None
-                }
-            };
-            let Some(answer) = answer else {
+            let Some(answer) = keeping(ours, lock.enter()).await else {
                 self.give_back().await;
                 continue;
             };
-            if let Some(round) = self.note(answer) {
+            if let Some(round) = self.note(answer?) {
                 return Ok(round);
             }
         }
@@ -149,18 +141,11 @@ impl Locks {
         let Some(known) = self.waiting.clone() else { return self.enter().await };
         let (ours, others) = self.all.split_at_mut(self.answers.len());
         let Some(lock) = others.first_mut() else { return Ok(Round::All) };
-        let answer = tokio::select! {
-            answer = lock.next(&known) => Some(answer?),
-            lost = keep(ours) => {
-                tracing::debug!(lock = lost.name, "lost while waiting for another; starting again");
-                None
-            }
-        };
-        let Some(answer) = answer else {
+        let Some(answer) = keeping(ours, lock.next(&known)).await else {
             self.give_back().await;
             return self.enter().await;
         };
-        match self.note(answer) {
+        match self.note(answer?) {
             Some(round) => Ok(round),
             None => self.enter().await,
         }
@@ -219,6 +204,18 @@ impl Locks {
     async fn give_back(&mut self) {
         if let Err(error) = self.release().await {
             tracing::warn!(%error, "a lock is not given back yet and will end by itself");
+        }
+    }
+}
+
+/// Does something about another lock while keeping these, and returns nothing if one of them is lost.
+async fn keeping<T>(ours: &mut [Lock], doing: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        done = doing => Some(done),
+        lost = keep(ours) => {
+            tracing::debug!(lock = lost.name, "lost while another was asked for; starting again");
+            None
         }
     }
 }
